@@ -53,7 +53,7 @@ func TestLocalCallGetsTheErrorItself(t *testing.T) {
 	require.Same(t, refused, result)
 }
 
-func TestLocalCallFailsForWhatJSONCannotHold(t *testing.T) {
+func TestLocalCallFailsForValuesThatJSONCannotHold(t *testing.T) {
 	for name, tc := range map[string]struct{ params, result any }{
 		"params": {params: func() {}},
 		"result": {result: func() {}},

@@ -69,7 +69,7 @@ func TestErrorsLookAsNodeMakesThem(t *testing.T) {
 	}
 }
 
-func TestServiceThatNoNodeHasIsNotFoundAnywhere(t *testing.T) {
+func TestServiceNotFoundWithoutANodeNamesOnlyTheAction(t *testing.T) {
 	e := action.ServiceNotFound("a.b", "")
 	data, err := json.Marshal(e.Data)
 	require.NoError(t, err)

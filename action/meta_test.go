@@ -20,7 +20,7 @@ func TestMetaWithoutAdditionsGoesBackByteForByte(t *testing.T) {
 	require.Equal(t, []byte(raw), data)
 }
 
-func TestMetaThatIsNoObjectIsEmpty(t *testing.T) {
+func TestMetaThatIsNotAnObjectIsEmpty(t *testing.T) {
 	for _, raw := range []string{``, `null`, `5`, `"x"`, `[1]`, ` `} {
 		t.Run(raw, func(t *testing.T) {
 			data, err := meta(raw).MarshalJSON()

@@ -150,7 +150,8 @@ func TestFieldsThatAreKnownAreNotLookedForAgain(t *testing.T) {
 		return string(fields.Get("p"))
 	}
 	require.Equal(t, "1", decoded())
-	req.SetFields(action.Fields{{Name: "p", Value: json.RawMessage("2")}}) // which is not so, and thereby seen
+	// The fields differ from the params, so that the test sees which of them are used.
+	req.SetFields(action.Fields{{Name: "p", Value: json.RawMessage("2")}})
 	require.Equal(t, "2", decoded())
 	req.Params = json.RawMessage(`{"p":3}`)
 	require.Equal(t, "3", decoded(), "a middleware has put others in their place")
@@ -185,7 +186,7 @@ func TestDecodeReportsAllFaultsInTheOrderOfTheRules(t *testing.T) {
 	require.Equal(t, []string{"b", "a"}, fields)
 }
 
-func TestParamsThatAreNoJSONAreRefused(t *testing.T) {
+func TestParamsThatAreNotJSONAreRefused(t *testing.T) {
 	for _, params := range []string{
 		`{"p":`, `{"p":1}{}`, `{"p":NaN}`, `["p"`, `Infinity`, `{p:1}`, "\x00", `{"p":` + strings.Repeat("[", 20_000),
 	} {

@@ -12,7 +12,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// The types that only [ParamsOf] gives.
+// Types of parameters that only [ParamsOf] makes.
 const (
 	typeArray Type = "array"
 	typeDate  Type = "date"
@@ -22,35 +22,35 @@ const (
 	typeUUID  Type = "uuid"
 )
 
-// rule is what a parameter must meet besides its type, under fastest-validator's names.
+// rule holds the rules of a parameter besides its type, with fastest-validator's names.
 type rule struct {
-	Min      *float64          `json:"min,omitempty"` // of a number, or of a length as Max and Length
+	Min      *float64          `json:"min,omitempty"` // of a number or a length, as Max; Length is of a length only
 	Max      *float64          `json:"max,omitempty"`
 	Length   *float64          `json:"length,omitempty"`
 	Empty    *bool             `json:"empty,omitempty"`
 	Pattern  string            `json:"pattern,omitempty"`
-	Values   []json.RawMessage `json:"values,omitempty"` // of an enum: strings or numbers
+	Values   []json.RawMessage `json:"values,omitempty"` // the values of an enum: strings or numbers
 	Integer  bool              `json:"integer,omitempty"`
 	Positive bool              `json:"positive,omitempty"`
 	Trim     bool              `json:"trim,omitempty"`
 	Convert  bool              `json:"convert,omitempty"`
 	Default  json.RawMessage   `json:"default,omitempty"`
-	Items    *Param            `json:"items,omitempty"` // nil: anything
-	Props    Params            `json:"props,omitempty"` // nil: anything
+	Items    *Param            `json:"items,omitempty"` // nil: any items
+	Props    Params            `json:"props,omitempty"` // nil: any members
 
-	regexp *regexp.Regexp // Pattern's
-	// wide is Int64 or Uint64 for numbers with the limits of these, which JavaScript's numbers cannot express.
+	regexp *regexp.Regexp // Pattern, compiled
+	// wide is Int64 or Uint64 for a Go type whose limits JavaScript's numbers cannot express exactly.
 	wide reflect.Kind
 }
 
-// checker holds the faults of one call's params. Its methods return a value as it is to be decoded, and
-// whether that differs from what came. Raw values are valid JSON without white space round it.
+// checker checks the params of one call and collects the faults. Its methods return the value to decode, and whether it
+// differs from the value that came. Raw values are valid JSON without white space around it.
 type checker struct {
 	req    *Request
 	faults []Fault
 }
 
-// members checks the members of an object and returns them, and whether they differ.
+// members checks the members of an object. It returns them, and whether any of them changed.
 func (c *checker) members(rules Params, at string, raw json.RawMessage) (fields Fields, changed bool, err error) {
 	if fields, err = c.req.fieldsOf(raw); err != nil {
 		return nil, false, err
@@ -65,7 +65,7 @@ func (c *checker) members(rules Params, at string, raw json.RawMessage) (fields 
 		if !differs {
 			continue
 		}
-		if !changed { // the request keeps those that came
+		if !changed { // the request keeps the original members
 			fields, changed = slices.Clone(fields), true
 		}
 		fields.Set(p.Name, value)
@@ -75,6 +75,7 @@ func (c *checker) members(rules Params, at string, raw json.RawMessage) (fields 
 
 var identifier = regexp.MustCompile(`^[_$a-zA-Z][_$a-zA-Z0-9]*$`)
 
+// join returns the path of a member of the object at a path, as JavaScript writes it.
 func join(at, name string) string {
 	if identifier.MatchString(name) {
 		return at + "." + name
@@ -82,8 +83,8 @@ func join(at, name string) string {
 	return at + "['" + name + "']"
 }
 
-// object is members with the object written anew where it differs. Members whose names encoding/json
-// would take for another's are dropped: their values have not been checked.
+// object checks an object as members does, and encodes it again if it changed. It drops members that only differ from a
+// parameter in the case of their name: encoding/json would decode them, but nothing has checked their values.
 func (c *checker) object(rules Params, at string, raw json.RawMessage) (json.RawMessage, bool, error) {
 	list, changed, err := c.members(rules, at, raw)
 	if err != nil {
@@ -96,13 +97,13 @@ func (c *checker) object(rules Params, at string, raw json.RawMessage) (json.Raw
 		}
 		fields[f.Name] = f.Value
 	}
-	if changed || len(fields) < len(list) { // some were mistaken, or repeated
+	if changed || len(fields) < len(list) { // names were mistaken or repeated
 		return sorted(fields), true, nil
 	}
 	return raw, false, nil
 }
 
-// mistaken says whether name is no rule's but for the case of its letters.
+// mistaken reports whether name is not the name of a parameter, but differs from one only in case.
 func (p Params) mistaken(name string) bool {
 	mistaken := false
 	for i := range p {
@@ -114,7 +115,7 @@ func (p Params) mistaken(name string) bool {
 	return mistaken
 }
 
-// value checks one value, which is empty where it is absent.
+// value checks one value. raw is empty if the value is absent.
 func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessage, bool) {
 	if missing(raw) {
 		switch {
@@ -141,7 +142,7 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 		c.format(p, r, at, raw)
 		return raw, false
 	case typeDate:
-		var t time.Time // takes RFC 3339 only, which is less than JavaScript does
+		var t time.Time // takes only RFC 3339; JavaScript takes more
 		if t.UnmarshalJSON(raw) != nil {
 			c.fault(p, at, "date", nil, raw)
 		}
@@ -154,11 +155,11 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 		return c.boolean(p, r, at, raw)
 	case typeArray:
 		return c.array(p, r, at, raw)
-	case Object: // is checked below
+	case Object: // checked below
 	}
 	if raw[0] == '{' && r.Props != nil {
 		whole, changed, err := c.object(r.Props, at, raw)
-		if err == nil { // raw has been read as a part of the params before
+		if err == nil { // never fails: raw is a part of valid params
 			return whole, changed
 		}
 	}
@@ -168,8 +169,10 @@ func (c *checker) value(p *Param, at string, raw json.RawMessage) (json.RawMessa
 	return raw, false
 }
 
+// missing reports whether a value is absent or null.
 func missing(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
+// typeOf returns the type of a value that is not missing.
 func typeOf(raw json.RawMessage) Type {
 	switch raw[0] {
 	case '"':
@@ -207,7 +210,7 @@ func (c *checker) array(p *Param, r *rule, at string, raw json.RawMessage) (json
 	if r.Items != nil {
 		for i, item := range items {
 			path := at
-			if !missing(item) { // a missing item is reported for its array
+			if !missing(item) { // a missing item is reported with the path of its array
 				path += "[" + strconv.Itoa(i) + "]"
 			}
 			value, differs := c.value(r.Items, path, item)

@@ -8,11 +8,11 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 )
 
-// Fault is one entry of a ValidationError's data, with the fields that Node's validator sends.
+// Fault is one entry in the data of a ValidationError. It has the fields that Node's validator sends.
 type Fault struct {
-	Type    string `json:"type"` // the rule that is broken, such as "required" or "stringMin"
+	Type    string `json:"type"` // the broken rule, such as "required" or "stringMin"
 	Message string `json:"message"`
-	// a path such as "address.city" or "tags[1]"; none for the params as a whole
+	// Field is a path such as "address.city" or "tags[1]". It is empty for the params as a whole.
 	Field    string          `json:"field,omitempty"`
 	Expected any             `json:"expected,omitempty"`
 	Actual   json.RawMessage `json:"actual,omitempty"`
@@ -21,13 +21,13 @@ type Fault struct {
 }
 
 const (
-	// maxActual bounds, in bytes, what a fault repeats of a wrong value.
+	// maxActual is the largest wrong value that a fault repeats, in bytes. Larger values are left out.
 	maxActual = 256
-	// maxFaults bounds the faults in one answer: every item of a long list may be wrong.
+	// maxFaults is the largest number of faults in one answer. All items of a long list may be wrong.
 	maxFaults = 1000
 )
 
-// Validation is Moleculer's ValidationError (422) for the given faults.
+// Validation returns Moleculer's ValidationError (422) with these faults.
 func Validation(faults ...Fault) *Error {
 	return &Error{
 		Name: NameValidationError, Code: http.StatusUnprocessableEntity, Type: codes.ValidationError,
@@ -35,7 +35,7 @@ func Validation(faults ...Fault) *Error {
 	}
 }
 
-// fault notes that the value at a path breaks a rule.
+// fault records that the value at a path breaks a rule. It leaves out the value of a secret parameter.
 func (c *checker) fault(p *Param, at, typ string, expected any, actual json.RawMessage) {
 	if len(c.faults) == maxFaults {
 		return
@@ -49,16 +49,16 @@ func (c *checker) fault(p *Param, at, typ string, expected any, actual json.RawM
 	})
 }
 
-// inWords writes numbers as JSON and JavaScript do: 1000000, not 1e+06.
+// inWords returns the expected value as text. Numbers are written as in JSON and JavaScript: 1000000, not 1e+06.
 func inWords(expected any) string {
 	if s, ok := expected.(string); ok {
 		return s
 	}
-	data, _ := json.Marshal(expected) // a finite number, or nil
+	data, _ := json.Marshal(expected) // never fails: it is a finite number or nil
 	return string(data)
 }
 
-// messages are fastest-validator's, by fault type.
+// messages are fastest-validator's messages by [Fault.Type].
 var messages = map[string]string{
 	"required":       "The '{field}' field is required.",
 	"string":         "The '{field}' field must be a string.",

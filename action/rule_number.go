@@ -11,9 +11,10 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// decimal is what convert takes for a number: what a person would. JavaScript takes "" and "0x10" too.
+// decimal matches the strings that the rule convert takes as numbers. JavaScript takes "" and "0x10", too.
 var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 
+// number checks a number. With the rule convert, it takes a decimal string, too.
 func (c *checker) number(p *Param, r *rule, at string, raw json.RawMessage) (json.RawMessage, bool) {
 	text, actual := string(raw), raw
 	switch {
@@ -31,7 +32,7 @@ func (c *checker) number(p *Param, r *rule, at string, raw json.RawMessage) (jso
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil { // too large
 		if raw[0] != '"' {
-			actual = json.RawMessage("null") // as Infinity travels
+			actual = json.RawMessage("null") // JavaScript encodes Infinity as null
 		}
 		c.fault(p, at, "number", nil, actual)
 		return raw, false
@@ -57,16 +58,17 @@ func (c *checker) number(p *Param, r *rule, at string, raw json.RawMessage) (jso
 	return json.RawMessage(text), text != string(raw)
 }
 
+// plain matches the integers that Go decodes into an integer type.
 var plain = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 
-// numeral writes a number so that Go reads it: integers neither as 1.0 nor as 1e3. It keeps text where it
-// can, since v holds fewer digits than an int64.
+// numeral returns a number as JSON that Go can decode: an integer is never 1.0 or 1e3. It keeps text if possible,
+// because the float v holds fewer digits than an int64.
 func numeral(text string, v float64, integer bool) string {
 	switch {
 	case plain.MatchString(text) || !integer && json.Valid([]byte(text)):
 		return text
 	case v == 0:
-		return "0" // and not -0
+		return "0" // not -0, which Go does not decode into a uint64
 	case integer:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	default:
@@ -74,6 +76,7 @@ func numeral(text string, v float64, integer bool) string {
 	}
 }
 
+// limits checks that an integer fits into the Go type of the parameter.
 func (c *checker) limits(p *Param, r *rule, at, integer string, raw json.RawMessage) {
 	var err error
 	var limit any
@@ -94,6 +97,7 @@ func (c *checker) limits(p *Param, r *rule, at, integer string, raw json.RawMess
 	}
 }
 
+// boolean checks a boolean. With the rule convert, it takes fastest-validator's strings and numbers, too.
 func (c *checker) boolean(p *Param, r *rule, at string, raw json.RawMessage) (json.RawMessage, bool) {
 	if typeOf(raw) == Bool {
 		return raw, false
@@ -110,7 +114,7 @@ func (c *checker) boolean(p *Param, r *rule, at string, raw json.RawMessage) (js
 	return raw, false
 }
 
-// isFinite says whether a float64 can hold the number.
+// isFinite reports whether a float64 can hold the number.
 func isFinite(raw json.RawMessage) bool {
 	_, err := strconv.ParseFloat(string(raw), 64)
 	return err == nil

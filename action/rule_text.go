@@ -10,6 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
+// text checks a string, after trimming it if the rule says so.
 func (c *checker) text(p *Param, r *rule, at string, raw json.RawMessage) (json.RawMessage, bool) {
 	if raw[0] != '"' {
 		c.fault(p, at, "string", nil, raw)
@@ -33,7 +34,7 @@ func (c *checker) text(p *Param, r *rule, at string, raw json.RawMessage) (json.
 	return value, changed
 }
 
-// size checks a length.
+// size checks the length n of a string or an array.
 func (c *checker) size(p *Param, r *rule, at string, n int) {
 	actual, size := strconv.AppendInt(nil, int64(n), 10), float64(n)
 	if r.Min != nil && size < *r.Min {
@@ -47,7 +48,7 @@ func (c *checker) size(p *Param, r *rule, at string, n int) {
 	}
 }
 
-// units is the length of s in JavaScript, where strings are UTF-16.
+// units returns the length of s in JavaScript, which counts UTF-16 code units.
 func units(s string) int {
 	n := 0
 	for _, char := range s {
@@ -59,23 +60,24 @@ func units(s string) int {
 	return n
 }
 
-// isSpace says what JavaScript's trim and \s take for white space.
+// isSpace reports whether JavaScript's trim and \s treat a character as white space.
 func isSpace(char rune) bool {
 	return char == '\uFEFF' || char != '\u0085' && unicode.IsSpace(char)
 }
 
-// black is JavaScript's \S.
+// black matches a character that is not white space, as \S does in JavaScript.
 const black = `[^\t-\r \x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}]`
 
 var formats = map[Type]*regexp.Regexp{
 	typeEmail: regexp.MustCompile(`^` + black + `+@` + black + `+\.` + black + `+$`),
 	typeURL:   regexp.MustCompile(`^https?://` + black),
-	// A version whose variant is fixed by RFC 9562 must have it; the others are as they may.
+	// Versions 3, 4, 5, 7 and 8 must have the variant of RFC 9562. Versions 1, 2 and 6 may have any.
 	typeUUID: regexp.MustCompile(`(?i)^(` +
 		`[0-9a-f]{8}-[0-9a-f]{4}-([126][0-9a-f]{3}-[0-9a-f]|[34578][0-9a-f]{3}-[89ab])[0-9a-f]{3}-[0-9a-f]{12}` +
 		`|0{8}-0{4}-0{4}-0{4}-0{12})$`),
 }
 
+// format checks a string against the format of its type: email, url or uuid.
 func (c *checker) format(p *Param, r *rule, at string, raw json.RawMessage) {
 	if raw[0] != '"' {
 		c.fault(p, at, "string", nil, raw)
@@ -94,11 +96,12 @@ func (c *checker) format(p *Param, r *rule, at string, raw json.RawMessage) {
 	}
 }
 
+// enum checks that a value is one of the rule's values, and returns the rule's form of it.
 func (c *checker) enum(p *Param, r *rule, at string, raw json.RawMessage) (json.RawMessage, bool) {
 	names := make([]string, len(r.Values))
 	for i, value := range r.Values {
 		if equal(value, raw) {
-			return value, string(value) != string(raw) // "1.0" is 1, but Go's integers don't read it
+			return value, string(value) != string(raw) // 1.0 equals 1, but Go does not decode it into an integer
 		}
 		names[i] = word(value)
 	}
@@ -106,7 +109,7 @@ func (c *checker) enum(p *Param, r *rule, at string, raw json.RawMessage) (json.
 	return raw, false
 }
 
-// word is a string or number as people read it.
+// word returns a string without quotes, or a number as it is.
 func word(value json.RawMessage) string {
 	if value[0] == '"' {
 		return rawjson.Text(value)
@@ -114,7 +117,7 @@ func word(value json.RawMessage) string {
 	return string(value)
 }
 
-// equal compares two strings or numbers.
+// equal reports whether two strings or two numbers have the same value.
 func equal(a, b json.RawMessage) bool {
 	if typeOf(a) != typeOf(b) {
 		return false

@@ -91,7 +91,7 @@ func TestPermissionsCoverWhatTheyName(t *testing.T) {
 	require.False(t, (*action.User)(nil).HasRole("x"))
 }
 
-func TestRequireSaysWhoIsMissingAndWhatFor(t *testing.T) {
+func TestRequireNamesTheMissingUserOrPermission(t *testing.T) {
 	request := func(meta string) *action.Request {
 		return &action.Request{Meta: action.NewMeta(json.RawMessage(meta))}
 	}

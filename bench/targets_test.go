@@ -17,7 +17,7 @@ func cellOf(peer, scenario string, c int, rps, cpu float64, noisy bool) result {
 	}
 }
 
-func TestATargetIsMetOrMissedByTheRatiosOfTheRun(t *testing.T) {
+func TestTargetIsMetOrMissedByTheRatiosOfTheRun(t *testing.T) {
 	p := plan{rounds: 1, cs: []int{64}, scenarios: []string{"telegram"}}
 	results := []result{
 		cellOf(fetch, "telegram", 64, 1000, 100, false), cellOf(ours, "telegram", 64, 2000, 41, false),
@@ -41,7 +41,7 @@ func TestATargetIsMetOrMissedByTheRatiosOfTheRun(t *testing.T) {
 	}, met)
 }
 
-func TestWhatWasNotMeasuredIsNotMet(t *testing.T) {
+func TestTargetThatWasNotMeasuredIsNotMet(t *testing.T) {
 	for _, v := range judge(
 		nil, plan{rounds: 1, cs: []int{16, 64, 256}, scenarios: []string{"echo", "send50"}, growth: true},
 	) {

@@ -196,7 +196,7 @@ func memoizedWithin(t *testing.T, c *cache.Cache, limit time.Duration, opts ...c
 	return computed
 }
 
-func TestStoreThatIsDownFailsNoCall(t *testing.T) {
+func TestStoreThatIsDownDoesNotFailCalls(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	c, log := newCache(t, newRedis(t, server.URL()), cache.Options{})
@@ -283,7 +283,7 @@ func TestStoreThatFailedIsUsedAgain(t *testing.T) {
 	require.False(t, bytes.Contains(formatted, []byte("canary")))
 }
 
-func TestCallerThatStopsWaitingIsNoFailureOfTheStore(t *testing.T) {
+func TestCallerThatStopsWaitingIsNotAFailureOfTheStore(t *testing.T) {
 	t.Parallel()
 	c, log := newCache(t, newRedis(t, testserver.Redis(t)), cache.Options{})
 	ctx, cancel := context.WithCancel(cache.With(t.Context(), c))

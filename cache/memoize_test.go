@@ -483,7 +483,7 @@ func TestLockThatIsNeverReleasedDelaysOnlyBriefly(t *testing.T) {
 	})
 }
 
-func TestMemoizeReturnsButDoesNotKeepWhatIsNotJSON(t *testing.T) {
+func TestMemoizeDoesNotKeepResultsThatAreNotJSON(t *testing.T) {
 	inBubble(t, cache.Options{}, func(b *bubble) {
 		release := make(chan struct{})
 		var mu sync.Mutex

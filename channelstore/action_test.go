@@ -131,7 +131,7 @@ func TestActionReadsTheAnswersOfServices(t *testing.T) {
 	}
 }
 
-func TestActionAnswerThatIsNoChannelIsNotQuoted(t *testing.T) {
+func TestActionAnswerThatIsNotAChannelIsNotQuoted(t *testing.T) {
 	for name, test := range map[string]struct{ answer, reason string }{
 		"a text":              {`"CANARY"`, "the answer is no channel"},
 		"a list":              {`[{"id":"c1"}]`, "the answer is no channel"},

@@ -27,7 +27,7 @@ func TestKeysAreParsedInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestKeyFaultsAreAllReportedAndQuoteNoKey(t *testing.T) {
+func TestKeyFaultsAreAllReportedWithoutTheKeys(t *testing.T) {
 	secret := base64.StdEncoding.EncodeToString([]byte("CANARY" + strings.Repeat("x", 26)))
 	short := base64.StdEncoding.EncodeToString([]byte("CANARY"))
 	_, err := channelstore.ParseKeys([]string{

@@ -174,7 +174,7 @@ func TestAnnouncingLeavesTheServicesOwnSettingsAlone(t *testing.T) {
 	)
 }
 
-func TestAnnouncementLeavesOutWhatJSONCannotHold(t *testing.T) {
+func TestAnnouncementOmitsValuesThatJSONCannotHold(t *testing.T) {
 	schema := moleculer.ServiceSchema{Name: "svc", Settings: map[string]any{"good": 1, "onError": func() {}}}
 	_, log := catalogOf(schema)
 	require.Equal(t, map[string]any{"good": 1.0}, announced(t, schema)["settings"])

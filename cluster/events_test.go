@@ -115,7 +115,7 @@ func TestBalancedEventGoesToOneNodeOfEachGroupInTurn(t *testing.T) {
 	require.Equal(t, map[string]int{"mail@a": 2, "mail@c": 2, "mail@d": 2, "log@a": 3, "log@c": 3}, got)
 }
 
-func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
+func TestEventsTakeTurnsIndependently(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	a, c := b.peer("a"), b.peer("c")
@@ -135,7 +135,7 @@ func TestEventsTakeTheirTurnsEachByItself(t *testing.T) {
 	)
 }
 
-func TestOneNodeGetsOnePacketForAllItsGroups(t *testing.T) {
+func TestEventIsOnePacketForAllGroupsOfANode(t *testing.T) {
 	b := newHarness(t)
 	n := b.serve()
 	p := b.peer("a")

@@ -86,7 +86,7 @@ func TestPoolRunsWaitingJobsInTheirOrder(t *testing.T) {
 	require.Equal(t, []int{0, 1, 2}, order)
 }
 
-func TestPoolLetsNoSlowJobHoldUpAnother(t *testing.T) {
+func TestPoolRunsOtherJobsBesideASlowOne(t *testing.T) {
 	p := drained(t, newPool(2, 10))
 	release := occupy(t, p, 1)
 	defer release()

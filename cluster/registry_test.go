@@ -112,7 +112,7 @@ func TestActionsThatDisappearedAreNoLongerFound(t *testing.T) {
 	require.Equal(t, action.ServiceNotFound("a.do", ""), err)
 }
 
-func TestServiceWithoutFullNameGetsTheOneNodeComputes(t *testing.T) {
+func TestServiceWithoutFullNameGetsItAsInNode(t *testing.T) {
 	for name, tc := range map[string]struct{ version, want string }{
 		"no version":        {``, "svc"},
 		"null":              {`null`, "svc"},
@@ -234,7 +234,7 @@ func TestNodeIsDroppedAfterThirtySecondsOfSilence(t *testing.T) {
 	}
 }
 
-func TestInfoIsNoHeartbeat(t *testing.T) {
+func TestInfoIsNotAHeartbeat(t *testing.T) {
 	r := after(infoFrom("n", 2))
 	r.info(infoFrom("n", 3), start.Add(29*time.Second))
 	require.Equal(t, []string{"n"}, r.expire(start.Add(31*time.Second)))
@@ -263,7 +263,7 @@ func TestInfoWakesThoseWhoWait(t *testing.T) {
 	require.NotEqual(t, news, r.news(), "the next news have their own channel")
 }
 
-func TestOneNodeCannotFillTheRegistry(t *testing.T) {
+func TestRegistryCannotBeFilledByOneNode(t *testing.T) {
 	p := infoFrom("n", 2)
 	for i := range maxServicesPerNode + 1 {
 		p.Services = append(p.Services, wire.ServiceInfo{Name: fmt.Sprint(i)})

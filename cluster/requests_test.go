@@ -309,7 +309,7 @@ func TestEightCallsAreInsideTheHandlerAtOnce(t *testing.T) {
 	}
 }
 
-func TestSlowCallDelaysNoOther(t *testing.T) {
+func TestSlowCallDoesNotDelayOthers(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)
@@ -384,7 +384,7 @@ func TestRequestLimitCountsAllKinds(t *testing.T) {
 	require.Equal(t, "slow", p.call("svc.slow", nil, nil)["data"])
 }
 
-func TestRequestsAreAnsweredWithTheirIDWhateverItIs(t *testing.T) {
+func TestRequestsAreAnsweredWithAnyID(t *testing.T) {
 	ids := []string{
 		`"1"`, `""`, `7`, `-1.50`, `9007199254740993`, `true`, `false`, `null`, `{"a":{"b":[1]}}`, `[1,"x"]`,
 		`"\u00e9\ud800"`, ``,

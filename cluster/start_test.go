@@ -114,7 +114,7 @@ func keys(m fields) (list []string) {
 	return list
 }
 
-func TestNoInfoLeaksHowTheNodeIsConnected(t *testing.T) {
+func TestInfoDoesNotTellHowTheNodeIsConnected(t *testing.T) {
 	b := newHarness(t)
 	p := b.peer("a")
 	b.serve(echo)

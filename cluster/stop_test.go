@@ -40,7 +40,7 @@ func (p *peer) untilRefused(name string) {
 	}
 }
 
-func TestStopCostsNoCallerARequest(t *testing.T) {
+func TestStopDoesNotLoseRequests(t *testing.T) {
 	bothWays(t, func(t *testing.T, g *gate, wait moleculer.Action) {
 		t.Helper()
 		b := newHarness(t)

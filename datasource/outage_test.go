@@ -109,7 +109,7 @@ func TestOpenWaitsForAServer(t *testing.T) {
 	}
 }
 
-func TestPasswordsAreInNoErrorAndNoLog(t *testing.T) {
+func TestPasswordsAreNotInErrorsOrLogs(t *testing.T) {
 	t.Parallel()
 	for name, kind := range remotes {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ var (
 	link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 )
 
-func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
+func TestParityTableNamesATestThatExistsInEveryRow(t *testing.T) {
 	page, err := os.ReadFile("parity.md")
 	require.NoError(t, err)
 	page, _, _ = bytes.Cut(page, []byte("## How they differ"))
@@ -50,7 +50,7 @@ func TestEveryRowOfTheParityTableNamesATestThatExists(t *testing.T) {
 	require.Empty(t, missing)
 }
 
-func TestEveryDifferenceFromTheSDKIsListedAsItIsTested(t *testing.T) {
+func TestDifferencesFromTheSDKAreListedAsTheyAreTested(t *testing.T) {
 	page, err := os.ReadFile("parity.md")
 	require.NoError(t, err)
 	_, table, _ := strings.Cut(string(page), "## How they differ")

@@ -238,7 +238,7 @@ func TestDeadLetterNamesItsOrigin(t *testing.T) {
 	)
 }
 
-func TestEachEndsWithTheErrorOfItsFunction(t *testing.T) {
+func TestArchiveEachEndsWithTheErrorOfItsFunction(t *testing.T) {
 	b, a := newArchive(t)
 	b.ensure(name)
 	b.send("1", "2")

@@ -218,7 +218,7 @@ func TestPublishDuringAnOutageIsStoredBeforeLaterEvents(t *testing.T) {
 	require.Equal(t, strings.Fields("early-0 early-1 early-2 late-0 late-1 late-2"), b.stored(stream))
 }
 
-func TestPublishRejectedByTheClientHoldsUpNoOther(t *testing.T) {
+func TestPublishRejectedByTheClientDoesNotHoldUpOthers(t *testing.T) {
 	b := newHarness(t, func(o *server.Options, _ *events.Options) { o.MaxPayload = 1 << 10 })
 	b.ensure(name)
 	tooLarge := b.publishAsync(t.Context(), name, "large", make([]byte, 4<<10))

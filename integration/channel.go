@@ -79,8 +79,8 @@ type Field struct {
 // Of returns the field's value in a channel, or its default if the channel has none.
 func (f Field) Of(ch *Channel) string { return cmp.Or(ch.part(f.In)[f.Name], f.Default) }
 
-// requiredBy says whether a channel must have the field. receive is how the channel receives.
-func (f Field) requiredBy(receive string) bool {
+// RequiredBy says whether a channel must have the field. receive is how the channel receives, see [ReceiveField].
+func (f Field) RequiredBy(receive string) bool {
 	return f.Required && (f.OptionalWith == "" || f.OptionalWith != receive) ||
 		f.RequiredWith != "" && f.RequiredWith == receive
 }
@@ -138,7 +138,7 @@ func ValidateChannel(ch *Channel, fields []Field) error {
 		known[f.In] = append(known[f.In], f.Name)
 		key, value := string(f.In)+"."+f.Name, ch.part(f.In)[f.Name]
 		switch {
-		case value == "" && f.requiredBy(receive):
+		case value == "" && f.RequiredBy(receive):
 			fault(key, "is required: %s", f.Help)
 		case f.Secret && IsMasked(value):
 			fault(key, "is masked, as channels are shown: give the value itself")

@@ -209,7 +209,7 @@ func TestConnectionItemThatFailsIsDeliveredAgainInOrder(t *testing.T) {
 	})
 }
 
-func TestConnectionSkipsWhatCanNeverBeTakenIn(t *testing.T) {
+func TestConnectionSkipsItemsThatCanNeverBeTakenIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
 		c.listener.normalizeErr = &integration.Error{

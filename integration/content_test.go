@@ -84,7 +84,7 @@ const whole = `{
 	}
 }`
 
-func TestEveryFieldOfAMessageStaysAsItIs(t *testing.T) {
+func TestMessageKeepsAllItsFieldsAsTheyAre(t *testing.T) {
 	var m integration.Message
 	decoder := json.NewDecoder(strings.NewReader(whole))
 	decoder.DisallowUnknownFields()

@@ -222,7 +222,7 @@ func TestReliableEventCarriesTheTraceAndItsOwn(t *testing.T) {
 	require.JSONEq(t, `{"tenantId":"t1","userId":"u1"}`, string(meta), "of meta only ids go along")
 }
 
-func TestEachReliableEventHasAnIDOfItsOwn(t *testing.T) {
+func TestReliableEventsHaveDifferentIDs(t *testing.T) {
 	b := newHarness(t)
 	require.NoError(t, b.inside(nil, func(ctx *integration.Context) error {
 		return errors.Join(ctx.SendToChannel("a", nil), ctx.SendToChannel("a", nil))

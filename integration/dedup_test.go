@@ -100,7 +100,7 @@ func TestSecondBotOfAChannelHasItsOwnMessageIDs(t *testing.T) {
 	require.Len(t, d.published(), 2)
 }
 
-func TestMessageNotStoredIsNoDuplicate(t *testing.T) {
+func TestMessageNotStoredIsNotADuplicate(t *testing.T) {
 	d := newDesk(t)
 	d.events.fail = func(e event) error {
 		if e.ID == "parrot:c1:a:2" {

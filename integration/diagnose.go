@@ -86,8 +86,9 @@ func (d *diagnoser) credentials(ctx context.Context, def Definition, ch *Channel
 		d.add(Finding{Check: "credentials", OK: true, Message: def.Title + " accepts the credentials"})
 	default:
 		var help []string
+		receive := wayOf(ch, def.Fields)
 		for _, f := range def.Fields {
-			if f.In == InCredentials && f.Required {
+			if f.In == InCredentials && f.RequiredBy(receive) {
 				help = append(help, f.Name+" ("+f.Help+")")
 			}
 		}

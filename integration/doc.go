@@ -31,6 +31,6 @@
 //
 // A platform that implements more interfaces of this package can do more: [Responder] answers webhooks in the way that
 // the platform wants, [Reactor], [Editor] and others are actions on messages, [MediaFetcher] fetches attachments,
-// [HealthChecker] and [CredentialsValidator] ask the platform. [Receiver] receives over connections of the node's own.
-// [Define] finds them.
+// [HealthChecker] and [CredentialsValidator] ask the platform, [Installer] sets a channel up there. [Receiver] receives
+// over connections of the node's own. [Define] finds them.
 package integration

@@ -92,8 +92,8 @@ func messagesIn(value any) (found []*Message) {
 	return found
 }
 
-// TestEveryFieldOfAMessageIsEncoded fails for a field that was added to a message and is unknown to encodeReceived.
-func TestEveryFieldOfAMessageIsEncoded(t *testing.T) {
+// TestMessageIsEncodedWithAllItsFields fails for a field that was added to a message and is unknown to encodeReceived.
+func TestMessageIsEncodedWithAllItsFields(t *testing.T) {
 	t.Parallel()
 	message := reflect.TypeFor[Message]()
 	for _, index := range reflect.VisibleFields(message) {
@@ -168,7 +168,7 @@ func TestSentEventsAreEncodedAsBefore(t *testing.T) {
 	}
 }
 
-func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
+func TestEncodeRefusesInvalidJSON(t *testing.T) {
 	t.Parallel()
 	cycle := map[string]any{}
 	cycle["again"] = cycle

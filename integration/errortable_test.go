@@ -115,7 +115,7 @@ func TestErrorTableKnowsHowLongToWait(t *testing.T) {
 	require.Zero(t, e.RetryAfter, "nothing is throttled")
 }
 
-func TestEveryRowHasARefusalThatFindsIt(t *testing.T) {
+func TestErrorTableRowsAreFoundByTheirRefusals(t *testing.T) {
 	table := errorTable()
 	rows := table.Rows()
 	require.Len(t, rows, 8)

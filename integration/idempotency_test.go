@@ -63,7 +63,7 @@ func TestSendsWithOneKeyAreCarriedOutOnce(t *testing.T) {
 	})
 }
 
-func TestKeyGivesBackTheAnswerWhateverItWas(t *testing.T) {
+func TestIdempotencyKeyKeepsOnlyFinalAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   error
 		calls int // after a second send with the key

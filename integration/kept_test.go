@@ -177,7 +177,7 @@ func TestMessageIsADuplicateForAsLongAsItsPlatformSays(t *testing.T) {
 	}
 }
 
-func TestDeadLetteredMessageIsNoSecondDeadLetter(t *testing.T) {
+func TestDeadLetteredMessageIsNotDeadLetteredTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.events.fail = func(e event) error {
@@ -211,7 +211,7 @@ func (s slowFirstClaim) Claim(ctx context.Context, terms claims.Terms, keys ...s
 	}
 }
 
-func TestCallersTimeoutIsNoFaultOfTheClaims(t *testing.T) {
+func TestCallersTimeoutIsNotAFaultOfTheClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.runtime.Claims = slowFirstClaim{d.store}
@@ -260,7 +260,7 @@ func TestAnswerOfASendIsKeptAfterItsCallerLeft(t *testing.T) {
 	require.Equal(t, []string{"send"}, b.platform.steps)
 }
 
-func TestBoundsAreTakenAndWhatIsBeyondIsNot(t *testing.T) {
+func TestBoundsAreTakenAndValuesBeyondAreRefused(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Claims = claims.NewMemory(claims.MemoryOptions{})
 	b.platform.sending = func(context.Context, int, *integration.Message) (*integration.SendResult, error) {

@@ -77,7 +77,7 @@ func (l *log) add(text string) {
 	l.texts, l.at = append(l.texts, text), append(l.at, time.Now())
 }
 
-func TestThrottledSendsWaitInOrderAndDelayNoOther(t *testing.T) {
+func TestThrottledSendsWaitInOrderAndDoNotDelayOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := &log{}
 		pause := &integration.Error{
@@ -190,7 +190,7 @@ func TestPermanentRefusalSuspendsNothing(t *testing.T) {
 	})
 }
 
-func TestOneChannelCannotTakeAllTheRoom(t *testing.T) {
+func TestLimiterIsNotFilledByOneChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, nil, nil)
 		r.runtime.ChannelCalls = 3
@@ -240,7 +240,7 @@ func TestChannelsOwnRatesSpaceItsMessages(t *testing.T) {
 	})
 }
 
-func TestPlatformThatPanicsHoldsNoPlace(t *testing.T) {
+func TestPlatformThatPanicsReleasesItsPlace(t *testing.T) {
 	r := newRoad(t, nil, func(_ context.Context, attempt int, _ *integration.Message) (*integration.SendResult, error) {
 		if attempt <= 3 {
 			panic("a bug")

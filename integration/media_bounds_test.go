@@ -13,7 +13,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/inflight"
 )
 
-func TestMediaThatFitsIntoNoPacketIsRefusedBeforeItIsRead(t *testing.T) {
+func TestMediaLargerThanAPacketIsRefusedBeforeItIsRead(t *testing.T) {
 	const packet = 1 << 20
 	for name, test := range map[string]struct {
 		packet, size, most int64 // most bytes are read

@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestLoginInALinkIsInNoEvent(t *testing.T) {
+func TestLoginInALinkIsNotInEvents(t *testing.T) {
 	b := newHarness(t)
 	const link, masked = "https://user:CANARY@example.com/a@b.png", "https://[redacted]@example.com/a@b.png"
 	media := integration.Media{URL: link}

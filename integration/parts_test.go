@@ -361,7 +361,7 @@ func TestFailedPartEndsTheMessageAndNamesDeliveredParts(t *testing.T) {
 	}
 }
 
-func TestPartsGoOneAfterTheOtherEachWithAttemptsOfItsOwn(t *testing.T) {
+func TestPartsAreSentInOrderWithTheirOwnAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := limited(t, 0, nil)
 		var texts []string
@@ -513,7 +513,7 @@ func TestUnsupportedContentIsRefusedWithoutAskingPlatform(t *testing.T) {
 	}
 }
 
-func TestSingleAttachmentIsNoAlbum(t *testing.T) {
+func TestSingleAttachmentIsNotAnAlbum(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = failing()
 	b.def.Support = integration.Support{
@@ -524,7 +524,7 @@ func TestSingleAttachmentIsNoAlbum(t *testing.T) {
 	require.Equal(t, []string{"send"}, b.platform.steps)
 }
 
-func TestEachFeatureGoesAtLeastOneWay(t *testing.T) {
+func TestFeatureIsInboundOrOutboundOrBoth(t *testing.T) {
 	oneWay := map[integration.Feature]string{
 		integration.FeatureTemplate: "out", integration.FeatureTyping: "out", integration.FeatureMarkRead: "out",
 		integration.FeatureCommand: "in", integration.FeatureOrder: "in", integration.FeatureStatus: "in",
@@ -540,7 +540,7 @@ func TestEachFeatureGoesAtLeastOneWay(t *testing.T) {
 	require.Len(t, seen, 28)
 }
 
-func TestEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
+func TestEventOfAFailedSendOmitsTheAttachmentsContent(t *testing.T) {
 	const data = "Q0FOQVJZ" // base64
 	for name, test := range map[string]struct{ content, want string }{
 		"the only one": {
@@ -586,7 +586,7 @@ func TestEventOfAFailedSendHoldsNoAttachmentsContent(t *testing.T) {
 	}
 }
 
-func TestDataThatIsNoBase64IsRefused(t *testing.T) {
+func TestDataThatIsNotBase64IsRefused(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.sendContent(object{"type": "IMAGE", "media": object{"data": "?"}})
 	require.Equal(t, action.NameValidationError, errorOf(t, err, 422, "VALIDATION_ERROR").Name)

@@ -17,7 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-func TestEachCheckOfAWebhookHoldsBackThoseAfterIt(t *testing.T) {
+func TestWebhookThatFailsACheckSkipsTheNextChecks(t *testing.T) {
 	all := []string{"structure", "signature", "normalize"}
 	for name, test := range map[string]struct {
 		change func(*harness)
@@ -103,7 +103,7 @@ func TestPlatformNeedNotCheckItsWebhooks(t *testing.T) {
 	require.Equal(t, []string{"normalize"}, b.platform.steps)
 }
 
-func TestEachWrongParameterIsNamed(t *testing.T) {
+func TestWebhookParametersThatAreWrongAreAllNamed(t *testing.T) {
 	_, err := newHarness(t).callWith(t.Context(), integration.ActionReceiveWebhook,
 		object{"channelId": 1, "payload": "x", "headers": []string{}, "rawBody": object{}}, &action.Request{Sender: "n1"})
 	faults, ok := errorOf(t, err, 422, "VALIDATION_ERROR").Data.([]action.Fault)
@@ -161,7 +161,7 @@ func codes(text string) []int {
 	return list
 }
 
-func TestWebhookIsWhatThePlatformSent(t *testing.T) {
+func TestWebhookHasAllThatThePlatformSent(t *testing.T) {
 	const raw = ` {"n": 2} ` // with bytes that JSON written anew would not have
 	binary := []byte{0xff, 0x00}
 	for name, test := range map[string]struct {
@@ -328,7 +328,7 @@ func TestMessagesWithoutAKeyAreNotTakenForOne(t *testing.T) {
 	require.NotEqual(t, b.events.events[1].ID, b.events.events[2].ID)
 }
 
-func TestMessageThatCannotBePublishedHoldsBackNoOther(t *testing.T) {
+func TestMessageThatCannotBePublishedDoesNotHoldBackOthers(t *testing.T) {
 	for name, spoil := range map[string]func(*harness){
 		"it cannot be encoded": func(b *harness) {
 			b.platform.messages[1].Metadata = object{"secret text": "CANARY", "n": math.Inf(1)}

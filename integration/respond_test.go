@@ -138,7 +138,7 @@ func TestPlatformIsAskedForItsAnswerAfterMessagesAreStored(t *testing.T) {
 	require.Equal(t, 4, p.durable, "two were handed over and acknowledged")
 }
 
-func TestPlatformIsNotAskedForItsAnswerToWhatIsRefused(t *testing.T) {
+func TestPlatformIsNotAskedToAnswerARefusedWebhook(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*harness)
 		code   int

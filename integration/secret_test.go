@@ -15,7 +15,7 @@ import (
 )
 
 // The platform and the event store say the channel's secret in every error that they can return.
-func TestChannelsSecretLeavesTheNodeInNoForm(t *testing.T) {
+func TestChannelSecretDoesNotLeaveTheNodeInAnyForm(t *testing.T) {
 	told := fmt.Errorf("POST https://api/bot%s/x?t=%s: %s", token, url.QueryEscape(token), token)
 	errs := map[string]error{"no kind": told}
 	for _, kind := range []integration.ErrorKind{
@@ -142,7 +142,7 @@ func TestGuessedSecretIsNotConfirmed(t *testing.T) {
 	}
 }
 
-func TestCredentialsUnderTestAreNoSecretOfTheNode(t *testing.T) {
+func TestCredentialsUnderTestAreNotSecretsOfTheNode(t *testing.T) {
 	b := newHarness(t)
 	b.platform.sending = always(
 		&integration.Error{

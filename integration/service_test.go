@@ -347,7 +347,7 @@ func TestErrorThatIsNilInsideFailsItsCallAlone(t *testing.T) {
 	}
 }
 
-func TestNoSecretIsInTheDataOfAnError(t *testing.T) {
+func TestErrorDataHoldsNoSecret(t *testing.T) {
 	b := newHarness(t)
 	b.runtime.Secrets.Add(token)
 	s := b.service(integration.ServiceDefinition{Actions: []moleculer.Action{

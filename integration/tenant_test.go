@@ -140,7 +140,7 @@ func TestPlatformsOwnCallsAreOpenToEveryTenant(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTwoTenantsOfOneChannelWithoutATenantAreToldApart(t *testing.T) {
+func TestTenantIsThatOfTheCallerForAChannelWithoutATenant(t *testing.T) {
 	b := newHarness(t)
 	b.store.channel.TenantID = ""
 	b.platform.messages = []integration.Message{{ID: "m1"}}

@@ -121,7 +121,7 @@ const multipartBody = "--B\r\nContent-Disposition: form-data; name=\"text\"\r\n\
 	"--B\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"../a.png\"\r\nContent-Type: " +
 	"image/png\r\n\r\n\x00\xff\r\n--B--\r\n"
 
-func TestWebhookBodiesThatAreNoJSONAreTakenIn(t *testing.T) {
+func TestWebhookBodiesThatAreNotJSONAreTakenIn(t *testing.T) {
 	for name, test := range map[string]struct {
 		contentType, body string
 		form              map[string][]string

@@ -375,7 +375,7 @@ func TestKeyThatIsNotWantedIsGivenUpAndDeleted(t *testing.T) {
 	})
 }
 
-func TestKeyThatOneNodeDoesNotWantIsTakenByAnother(t *testing.T) {
+func TestKeyThatANodeDoesNotWantIsTakenByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)
 		a, b := h.start("a", nil), h.start("b", nil)
@@ -535,7 +535,7 @@ func TestMembersLogWhatHappened(t *testing.T) {
 	})
 }
 
-func TestEntriesThatAreNoEntriesAreReplaced(t *testing.T) {
+func TestEntriesThatAreMalformedAreReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)
 		for _, key := range []string{"telegram/channel-0000", "node/garbage", "turn/identify", "unknown", "telegram/"} {

@@ -228,7 +228,7 @@ func TestMistypedFieldOfAnErrorDoesNotHideTheOthers(t *testing.T) {
 	)
 }
 
-func TestErrorThatIsNoObjectCountsAsAbsent(t *testing.T) {
+func TestErrorThatIsNotAnObjectCountsAsAbsent(t *testing.T) {
 	require.Nil(t, response(t, `"error":"boom"`).Error)
 }
 

@@ -102,7 +102,7 @@ func TestPacketsHaveTheBytesOfNode(t *testing.T) {
 	}
 }
 
-func TestEncodeTellsOfWhatJSONCannotHold(t *testing.T) {
+func TestEncodeFailsForValuesThatJSONCannotHold(t *testing.T) {
 	_, err := wire.Encode(func() {})
 	require.Error(t, err)
 }

@@ -275,7 +275,13 @@ type running struct {
 
 func start(t *testing.T, dir string) *running {
 	t.Helper()
-	r := &running{cmd: exec.CommandContext(t.Context(), binary, "run"), log: make(chan string, 1000)}
+	return startCommand(t, dir, exec.CommandContext(t.Context(), binary, "run"))
+}
+
+// startCommand is start with a command that runs a node.
+func startCommand(t *testing.T, dir string, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{cmd: cmd, log: make(chan string, 1000)}
 	r.cmd.Dir = dir
 	stderr, err := r.cmd.StderrPipe()
 	require.NoError(t, err)

@@ -278,7 +278,7 @@ func TestSpoolSurvivesAKill(t *testing.T) {
 	}
 }
 
-func TestSpoolSetsAsideWhatCanNeverBeStored(t *testing.T) {
+func TestSpoolSetsAsideEventsThatCanNeverBeStored(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := &stream{}
 	sp := open(t, path, s)
@@ -334,7 +334,7 @@ func TestSpoolFileIsForOneProcess(t *testing.T) {
 	require.Equal(t, []string{line("1"), line("2")}, s.list())
 }
 
-func TestSpoolRefusesAFileThatIsNoSpool(t *testing.T) {
+func TestSpoolRefusesAFileThatIsNotASpool(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("no database", 1000)), 0o600))
 	log, _ := logtest.NewNullLogger()

@@ -189,7 +189,7 @@ func TestOnlyTheAdmittedAreRecorded(t *testing.T) {
 	require.Empty(t, server.Requests())
 }
 
-func TestOtherHandlersGetWhatHasNoRoute(t *testing.T) {
+func TestRequestWithoutARouteGoesToOtherHandlers(t *testing.T) {
 	server := start(t, func(api *fakeapi.API) {
 		api.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
@@ -244,7 +244,7 @@ func TestScriptedAnswersComeInOrderAndThenTheUsualOnes(t *testing.T) {
 	require.Len(t, server.Requests(), 10)
 }
 
-func TestClosingEndsWhatHangsAndWhoWaits(t *testing.T) {
+func TestServerCloseEndsCallsThatHangAndWait(t *testing.T) {
 	server := start(t)
 	server.Script("send", fakeapi.Answer{Hang: true})
 	errs := make(chan error)

@@ -15,49 +15,50 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// API is a platform's JSON API, as one account calls it. It is a value that is made for a call or for many. Safe for
-// concurrent use.
+// API calls a platform's JSON API for one account. An API may be made for a single call or kept for many. It is safe
+// for concurrent use as long as its fields do not change.
 type API struct {
 	Client *Client
-	// Name begins the names of all calls in errors, such as "slack".
+	// Name is put before the names of all calls in errors, such as "slack".
 	Name string
-	// Base is the beginning of all URLs; a Call's Path follows it as it is.
+	// Base is the beginning of all URLs. The Path of a [Call] is appended to it unchanged.
 	Base string
-	// Header goes with every call, such as Authorization.
+	// Header is sent with every call, such as Authorization.
 	Header http.Header
-	// KeyHeader is the header for the Key of calls, such as "Idempotency-Key"; "" where the API has none.
+	// KeyHeader is the header for [Call.Key], such as "Idempotency-Key". It is "" if the API has none.
 	KeyHeader string
-	// Errors says what refusals mean.
+	// Errors says what the API's errors mean.
 	Errors *integration.ErrorTable
-	// Read takes an answer apart. It returns the JSON to decode, or what the API refused; neither where the answer is not
-	// of the API's own form, such as a page of a proxy. Its error means a success that cannot be read. [ErrorShape] has
-	// one.
+	// Read reads an answer. It returns the JSON to decode, or a refusal if the API refused the call. It returns neither if
+	// the answer is not the API's own, such as an error page of a proxy. It returns an error if the call succeeded but the
+	// answer cannot be read. [ErrorShape.Read] is such a function.
 	Read func(answer *Answer) (result []byte, refusal *integration.Refusal, err error)
 }
 
-// Call is a call of an API.
+// Call is one call of an API.
 type Call struct {
-	Name   string // such as "chat.postMessage": stands for the call in errors, since the path may hold a credential
-	Method string // empty is POST
-	Path   string // after the API's Base, with the query; empty is Name
+	Name   string // such as "chat.postMessage"; errors show it instead of the path, which may hold a credential
+	Method string // empty means POST
+	Path   string // appended to the API's Base, with the query; empty means Name
 	Body   Body
-	JSON   any  // instead of Body: what the body is the JSON of
-	Slow   bool // it takes its time: a file goes along, or the platform fetches one
-	// Wait is how long the API may hold its answer back, as long polls have it do. Such calls have connections of their
-	// own, and may be answered with 20 MB instead of 4. They must change nothing.
+	JSON   any  // sent as the body, encoded as JSON, instead of Body
+	Slow   bool // gives the call one minute instead of 15 seconds: for uploads, and if the platform fetches a file
+	// Wait is how long the API may take longer to answer, for long polls. Such calls have connections of their own, and
+	// their answers may have 20 MB instead of 4 MB. They must not change anything.
 	Wait time.Duration
-	// Key names what the call does, for an API that carries out calls of one key once. It goes into the API's KeyHeader
-	// and makes the call one for [Idempotent]. Empty is none, see [integration.Message.IdempotencyKey].
+	// Key is the idempotency key, for an API that carries out calls with the same key only once. It is sent in the API's
+	// KeyHeader, and the call counts as [Idempotent]. Empty means none. See [integration.Message.IdempotencyKey].
 	Key string
-	// Again says of a call that may be made twice why it may, and is applied to its error: [Repeatable] where it changes
-	// nothing, [Idempotent] where it changes nothing more the second time. Nil is for all other calls.
+	// Again is applied to the error of a call that may be made twice. It is [Repeatable] for a call that changes nothing,
+	// and [Idempotent] for a call that changes nothing more the second time. It is nil for all other calls.
 	Again func(error) error
 }
 
-// Get returns a call that reads what is at path. It is mostly for [API.Ask].
+// Get returns a GET call of path, mostly for [API.Ask].
 func Get(name, path string) Call { return Call{Name: name, Method: http.MethodGet, Path: path} }
 
-// Do makes a call once and decodes its result into out, unless that is nil. Errors are *integration.Error.
+// Do makes a call once and decodes its result into out, unless out is nil. Errors are *integration.Error. If there was
+// an answer, it is returned even with an error.
 func (a *API) Do(ctx context.Context, c Call, out any) (*Answer, error) {
 	if c.Key != "" {
 		a, c.Again = a.With(http.Header{a.KeyHeader: {c.Key}}), Idempotent
@@ -69,14 +70,15 @@ func (a *API) Do(ctx context.Context, c Call, out any) (*Answer, error) {
 	return answer, err
 }
 
-// Ask is [API.Do] for calls that change nothing: one that was not answered may be made again.
+// Ask is [API.Do] for calls that change nothing. If such a call is not answered, its error is transient: it may be made
+// again.
 func (a *API) Ask(ctx context.Context, c Call, out any) (*Answer, error) {
 	c.Again = Repeatable
 	return a.Do(ctx, c, out)
 }
 
-// AskAll asks for what is at each of the paths, such as for a health check, and returns the answers in their order.
-// What is not there, as HTTP 404 says, is an empty answer.
+// AskAll asks for each of the paths, one after the other, and returns the answers in the same order. It is for example
+// for health checks. HTTP 404 gives an empty answer. AskAll returns the first other error.
 func (a *API) AskAll(ctx context.Context, paths ...string) ([]payload.Tree, error) {
 	answers := make([]payload.Tree, len(paths))
 	for i, path := range paths {
@@ -88,8 +90,8 @@ func (a *API) AskAll(ctx context.Context, paths ...string) ([]payload.Tree, erro
 	return answers, nil
 }
 
-// Change is [API.Do] for calls that do nothing more when they are made twice, such as one that sets a value or removes
-// something. The result is not read.
+// Change is [API.Do] for calls that may be made twice because the second call changes nothing more, such as a call that
+// sets a value or removes something. The result is not decoded.
 func (a *API) Change(ctx context.Context, c Call) error {
 	c.Again = Idempotent
 	_, err := a.Do(ctx, c, nil)
@@ -129,15 +131,15 @@ func (a *API) do(ctx context.Context, c *Call, out any) (*Answer, error) {
 	return answer, nil
 }
 
-// BasicAuth returns the header Authorization of HTTP's basic authentication.
+// BasicAuth returns an Authorization header for HTTP basic authentication.
 func BasicAuth(user, password string) http.Header {
 	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}}
 }
 
-// Bearer returns the header Authorization with a token (RFC 6750).
+// Bearer returns an Authorization header with a bearer token (RFC 6750).
 func Bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-// refused is the error for a refusal, which Read need not fill in wholly.
+// refused returns the error for a refusal. It fills in what Read left empty: the status, and how long to wait.
 func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *integration.Error {
 	r.Name = name
 	if r.Status == 0 {
@@ -151,8 +153,8 @@ func (a *API) refused(name string, answer *Answer, r *integration.Refusal) *inte
 	return e
 }
 
-// Foreign is the error for an answer that is not of the API's own form. It is that of the function [Foreign], unless
-// the error table has a row for the status.
+// Foreign returns the error for an answer that is not the API's own. If the error table has no row for its status, it
+// is the error of the function [Foreign].
 func (a *API) Foreign(name string, answer *Answer) *integration.Error {
 	e := Foreign(name, answer)
 	row, ok := a.Errors.Foreign[answer.Status]
@@ -166,7 +168,7 @@ func (a *API) Foreign(name string, answer *Answer) *integration.Error {
 	return own
 }
 
-// With returns the API with other headers: an empty value removes one.
+// With returns a copy of the API with these headers set. An empty value removes a header.
 func (a *API) With(header http.Header) *API {
 	other := *a
 	other.Header = a.Header.Clone()

@@ -16,7 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// newAPI is an API that answers {"ok":true,"id":…} or {"ok":false,"error":…}, and here everything alike.
+// newAPI returns an API that gives the same answer to every call: {"ok":true,"id":…} or {"ok":false,"error":…}.
 func newAPI(t *testing.T, status int, body string, header ...string) (*httpapi.API, func() *http.Request) {
 	t.Helper()
 	var asked *http.Request
@@ -162,7 +162,7 @@ func TestCallWithoutAPathGoesToItsName(t *testing.T) {
 	require.Equal(t, "/api/chat.post", asked().URL.Path)
 }
 
-func TestAskAllTakesWhatIsNotThereForEmpty(t *testing.T) {
+func TestAskAllGivesAnEmptyAnswerForNotFound(t *testing.T) {
 	for status, name := range map[int]string{200: "polly", 404: ""} {
 		api, _ := newAPI(t, status, fmt.Sprintf(`{"ok":%t,"name":"polly"}`, status == 200))
 		answers, err := api.AskAll(t.Context(), "/bot", "/webhook")
@@ -177,7 +177,7 @@ func TestAskAllTakesWhatIsNotThereForEmpty(t *testing.T) {
 	require.Equal(t, integration.FaultTransient, e.Kind)
 }
 
-func TestFetchSaysHowFarAnAttachmentIs(t *testing.T) {
+func TestFetchTellsPendingFromFailedAttachments(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepared string
 		kind     integration.ErrorKind
@@ -212,7 +212,7 @@ func TestBearerIsAHeader(t *testing.T) {
 	require.Equal(t, http.Header{"Authorization": {"Bearer t-1"}}, httpapi.Bearer("t-1"))
 }
 
-func TestBasicAuthIsThatOfHTTP(t *testing.T) {
+func TestBasicAuthIsAHeader(t *testing.T) {
 	user, password, ok := (&http.Request{Header: httpapi.BasicAuth("AC42", "se:cret é")}).BasicAuth()
 	require.True(t, ok)
 	require.Equal(t, "AC42 se:cret é", user+" "+password)

@@ -12,13 +12,13 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Body is what a request says. It is held in memory, so that it can be sent again.
+// Body is the body of a request. It is held in memory, so that it can be sent again.
 type Body struct {
 	Bytes       []byte
 	ContentType string
 }
 
-// JSON makes a body of a value; name stands for the call in the error.
+// JSON returns v as a JSON body. name names the call in the error, which is an *integration.Error.
 func JSON(name string, v any) (Body, error) {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -30,7 +30,7 @@ func JSON(name string, v any) (Body, error) {
 	return Body{encoded, "application/json"}, nil
 }
 
-// Form makes a body of a form's fields.
+// Form returns a URL-encoded form as a body.
 func Form(fields url.Values) Body {
 	return Body{[]byte(fields.Encode()), "application/x-www-form-urlencoded"}
 }
@@ -38,12 +38,12 @@ func Form(fields url.Values) Body {
 // Part is a field of a multipart form.
 type Part struct {
 	Name        string
-	Filename    string // empty for what is no file
-	ContentType string // empty for plain text
+	Filename    string // empty if the field is not a file
+	ContentType string // empty means plain text
 	Content     []byte
 }
 
-// Multipart makes a body of a form with files.
+// Multipart returns a multipart form as a body, such as a form with files.
 func Multipart(parts ...Part) Body {
 	var b bytes.Buffer
 	const heading = 512
@@ -51,7 +51,7 @@ func Multipart(parts ...Part) Body {
 	for _, p := range parts {
 		room += heading + len(p.Content)
 	}
-	b.Grow(room) // at once, instead of doubling its way up
+	b.Grow(room) // one allocation for the whole body
 	w := multipart.NewWriter(&b)
 	for _, p := range parts {
 		header := textproto.MIMEHeader{}
@@ -65,14 +65,14 @@ func Multipart(parts ...Part) Body {
 		}
 		part, err := w.CreatePart(header)
 		if err == nil {
-			_, _ = part.Write(p.Content) // into memory
+			_, _ = part.Write(p.Content) // a buffer never fails
 		}
 	}
-	_ = w.Close() // as above
+	_ = w.Close() // a buffer never fails
 	return Body{b.Bytes(), w.FormDataContentType()}
 }
 
-// quoted escapes a text within quotation marks as browsers do.
+// quoted escapes a text for use between quotation marks, as browsers do.
 func quoted(text string) string {
 	return strings.NewReplacer("\\", "\\\\", `"`, "%22", "\r", "%0D", "\n", "%0A").Replace(text)
 }

@@ -82,7 +82,7 @@ func TestFormWithFilesCannotBeForged(t *testing.T) {
 	}
 }
 
-// kept is a part with what was in it, which a reader loses at the next one.
+// kept is a part with its content, which a multipart reader drops when it goes on to the next part.
 type kept struct {
 	*multipart.Part
 	text string
@@ -97,7 +97,7 @@ func partsOf(t *testing.T, body httpapi.Body) []kept {
 	var list []kept
 	for {
 		p, err := reader.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // as it is documented
+		if err == io.EOF { //nolint:errorlint // NextPart returns io.EOF itself
 			return list
 		}
 		require.NoError(t, err)

@@ -11,8 +11,8 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// Repeatable turns an outcome that is unknown into one that is transient, for calls that change nothing that anybody
-// sees: what was not answered may be asked again.
+// Repeatable changes the kind of an error from unknown to transient. It is for calls that change nothing that anybody
+// sees: such a call may be made again if it was not answered. Other errors are returned unchanged.
 func Repeatable(err error) error {
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultUnknown {
 		again := *e
@@ -22,8 +22,8 @@ func Repeatable(err error) error {
 	return err
 }
 
-// Idempotent marks an outcome that is unknown as that of a call that may be made again, for calls that do nothing more
-// when they are made twice. The outcome stays unknown until one is answered.
+// Idempotent marks an error of kind unknown as that of an idempotent call: a second call changes nothing more, so the
+// call may be made again. The kind stays unknown. Other errors are returned unchanged.
 func Idempotent(err error) error {
 	if e, ok := errors.AsType[*integration.Error](err); ok && e.Kind == integration.FaultUnknown {
 		again := *e
@@ -33,11 +33,11 @@ func Idempotent(err error) error {
 	return err
 }
 
-// codeNoAnswer is for calls that the API has not answered itself.
+// codeNoAnswer is the code for calls that the API itself did not answer.
 const codeNoAnswer = codes.PlatformNoAnswer
 
-// Fail makes e the error of a call that the API answered itself with a status of 500 or more or with such a code, see
-// [integration.ServerError].
+// Fail sets the kind and code of e for a call that the API itself answered with status, which is 500 or more, or with
+// an error code that means the same. See [integration.ServerError].
 func Fail(e *integration.Error, status int) {
 	row := integration.ServerError(status)
 	if e.Kind, e.Code = row.Kind, row.Code; e.Kind == integration.FaultUnknown {
@@ -45,7 +45,7 @@ func Fail(e *integration.Error, status int) {
 	}
 }
 
-// refusals says what statuses mean where the answer is not the API's: something on the way has not passed the call on.
+// refusals says what a status means if the answer is not the API's own: a server on the way did not pass the call on.
 var refusals = map[int]struct {
 	kind integration.ErrorKind
 	code string
@@ -83,8 +83,8 @@ const (
 	fixAPIBase  = "no API is there; check the channel's apiBase"
 )
 
-// Foreign classifies an answer that is not of the API's own form, such as a page of a proxy on the way, by its status.
-// The page itself is not quoted.
+// Foreign returns the error for an answer that is not the API's own, such as an error page of a proxy. It classifies
+// the answer by its status, and for some statuses by words in the page. The error does not quote the page.
 func Foreign(name string, answer *Answer) *integration.Error {
 	status := answer.Status
 	if status < http.StatusMultipleChoices {
@@ -100,7 +100,7 @@ func Foreign(name string, answer *Answer) *integration.Error {
 		e.Kind, e.Code, e.RetryAfter = integration.FaultThrottled, codes.RateLimited, RetryAfter(answer.Header, time.Now())
 	case status >= http.StatusInternalServerError:
 		if status == http.StatusServiceUnavailable && brokeOff(answer.Body) {
-			status = http.StatusGatewayTimeout // which it is in truth
+			status = http.StatusGatewayTimeout // the call may have been carried out
 		}
 		if Fail(e, status); e.Kind == integration.FaultUnknown {
 			e.Code = codeNoAnswer
@@ -117,8 +117,9 @@ func Foreign(name string, answer *Answer) *integration.Error {
 	return e
 }
 
-// brokeOff says whether a page with 503 is Envoy's, which stands before Slack, for a connection that broke after the
-// call had been passed on: it gives the same status for that as for one that it could not make.
+// brokeOff reports whether a page with HTTP 503 comes from the proxy Envoy, which Slack uses, and means that the
+// connection broke after the call had been passed on. Envoy answers with the same status if it could not connect at
+// all.
 func brokeOff(page []byte) bool {
 	if !bytes.Contains(page, []byte("reset before headers")) {
 		return false
@@ -131,7 +132,8 @@ func brokeOff(page []byte) bool {
 	return true
 }
 
-// Unreadable is an answer that says it went well and not what came of it.
+// Unreadable returns the error for an answer that reports success but cannot be read. Its kind is unknown: the call was
+// probably carried out. err is the cause, and may be nil.
 func Unreadable(name string, status int, err error) *integration.Error {
 	return &integration.Error{
 		Kind: integration.FaultUnknown, Code: codes.AnswerUnreadable, HTTPStatus: status, Err: err,

@@ -21,26 +21,26 @@ import (
 )
 
 const (
-	// downloadTimeout bounds a download, its body included.
+	// downloadTimeout bounds a download, including the reading of its body.
 	downloadTimeout = time.Minute
 	maxRedirects    = 5
 )
 
-// errRedirect is why a redirect is not followed.
+// errRedirect means that a redirect is not followed.
 var errRedirect = errors.New("it redirects too often, or from https to something else")
 
-// newWebClient makes a client for links from outside, whose redirects the guard judges too.
-func newWebClient(way *guarded) *http.Client {
+// newWebClient returns a client for links from outside. The guard checks its redirects, too.
+func newWebClient(transport *guarded) *http.Client {
 	return &http.Client{
 		Timeout:   downloadTimeout,
-		Transport: way,
+		Transport: transport,
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			switch {
 			case len(via) > maxRedirects ||
 				req.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || req.URL.Scheme != "http"):
 				return errRedirect
 			case req.URL.Host != via[0].URL.Host:
-				// net/http drops credentials that it knows by name, for some other hosts, and tells the link as Referer.
+				// net/http drops only some credentials for only some other hosts, and sends the link as Referer.
 				clear(req.Header)
 			}
 			return nil
@@ -48,10 +48,10 @@ func newWebClient(way *guarded) *http.Client {
 	}
 }
 
-// Download opens what is behind a link that came from outside: from a message, or from a platform's answer.
-// header, such as an Authorization, goes to the link's own host only. What is larger than limit bytes is
-// refused, at the latest while it is read. An answer with HTTP 202 is MEDIA_NOT_READY, which may be tried again. Errors
-// are *integration.Error; the caller closes the body.
+// Download opens the file behind a link that came from outside: from a message, or from a platform's answer. header,
+// such as Authorization, is sent to the link's own host only. A file of more than limit bytes is refused: either at
+// once, or by an error while its body is read. HTTP 202 gives the error MEDIA_NOT_READY, which may be tried again. The
+// whole download may take one minute. Errors are *integration.Error. The caller closes the body.
 func (c *Client) Download(
 	ctx context.Context, name, link string, header http.Header, limit int64,
 ) (*integration.MediaFile, error) {
@@ -91,15 +91,16 @@ func (c *Client) Download(
 	return file, nil
 }
 
-// Preparation says where an API tells how far it is with an attachment that it must prepare first.
+// Preparation says how to ask an API whether it has prepared an attachment.
 type Preparation struct {
 	Call   Call
 	Status string // the path of the status in the answer, see [payload.Tree]
-	Failed string // the status that says that there will be no attachment
+	Failed string // the status that means that preparing it failed
 }
 
-// Fetch opens the attachment that c gets, as [Client.Download] does. While the API answers that it prepares the
-// attachment, with HTTP 202, the error is MEDIA_NOT_READY, or MEDIA_UNAVAILABLE where that failed.
+// Fetch opens the attachment at c.Path, as [Client.Download] does. While the API still prepares the attachment, it
+// answers with HTTP 202. Then the error is MEDIA_NOT_READY, or MEDIA_UNAVAILABLE if the API says that preparing it
+// failed.
 func (a *API) Fetch(ctx context.Context, c Call, limit int64, p Preparation) (*integration.MediaFile, error) {
 	name := a.Name + " " + c.Name
 	file, err := a.Client.Download(ctx, name, a.Base+c.Path, a.Header, limit)
@@ -108,12 +109,12 @@ func (a *API) Fetch(ctx context.Context, c Call, limit int64, p Preparation) (*i
 	}
 	var status payload.Tree
 	if _, asked := a.Ask(ctx, p.Call, &status); asked != nil || status.Text(p.Status) != p.Failed {
-		return nil, err // without an answer it may still succeed
+		return nil, err // it may still succeed
 	}
 	return nil, integration.Refused(codes.MediaUnavailable, "%s: the platform could not prepare it", name)
 }
 
-// last is the URL that a request for a link ended at: behind redirects it is another one.
+// last returns the URL that a request for a link ended at, which redirects may have changed.
 func last(err error, link *url.URL) *url.URL {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, err := url.Parse(e.URL); err == nil {
@@ -141,11 +142,11 @@ func downloadRefusal(name string, res *http.Response) error {
 	return e
 }
 
-// limited is a body that ends with an error where it is longer than it may be.
+// limited is a body that returns an error when more than limit bytes have been read.
 type limited struct {
 	io.ReadCloser
 	name        string
-	limit, left int64
+	limit, left int64 // bytes
 }
 
 func (l *limited) Read(p []byte) (int, error) {
@@ -156,18 +157,19 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TooLarge is the error for an attachment of more than limit bytes.
+// TooLarge returns the error for an attachment of more than limit bytes.
 func TooLarge(name string, limit int64) *integration.Error {
 	return integration.Refused(codes.MediaTooLarge, "%s: the attachment is larger than %d bytes", name, limit)
 }
 
-// Media reads an attachment that is to be sent, from wherever the message says, up to limit bytes. Errors are
-// *integration.Error: whatever went wrong, nothing was sent.
+// Media reads an attachment that is to be sent: from a link, from a datasource, or from the message itself. An
+// attachment of more than limit bytes is refused. Errors are *integration.Error. Their kind is never unknown, because
+// nothing has been sent yet.
 func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (*Attachment, error) {
 	const name = "attachment"
 	file, err := c.open(ctx, name, m, limit)
 	if err != nil {
-		if _, ok := errors.AsType[*integration.Error](err); !ok { // a datasource's own
+		if _, ok := errors.AsType[*integration.Error](err); !ok { // the datasource's own error
 			err = &integration.Error{
 				Kind: integration.FaultTransient, Code: codes.MediaUnavailable, Message: name + ": " + err.Error(), Err: err,
 			}
@@ -175,7 +177,7 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 		return nil, Repeatable(err)
 	}
 	defer file.Body.Close()
-	content := m.Data // it is in memory already
+	content := m.Data // if the message has it, it is in memory already
 	if len(content) == 0 {
 		if content, err = integration.ReadMedia(ctx, name, file, limit); err != nil {
 			return nil, err
@@ -193,7 +195,7 @@ func (c *Client) Media(ctx context.Context, m *integration.Media, limit int64) (
 	return a, nil
 }
 
-// Attachment is one that was read.
+// Attachment is an attachment in memory.
 type Attachment struct {
 	Content  []byte
 	MimeType string
@@ -224,14 +226,14 @@ func (c *Client) open(
 	}
 }
 
-// IsLink says whether a text is a URL of the web.
+// IsLink reports whether a text is an http or https URL with a host.
 func IsLink(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// LinkHost returns the host of a link, with its port, to show a link whose path may be secret. It is empty for a text
-// without a host.
+// LinkHost returns the host of a link, with its port. It is for logs and errors, because the path may be secret. It is
+// empty for a text without a host.
 func LinkHost(link string) string {
 	u, err := url.Parse(link)
 	if err != nil {

@@ -27,7 +27,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
-// newHomeClient may download from this machine, where the tests' servers are.
+// newHomeClient returns a client that may download from the tests' servers on this machine.
 func newHomeClient(t *testing.T) *httpapi.Client {
 	t.Helper()
 	c := httpapi.New(httpapi.Options{AllowPrivate: true})
@@ -35,7 +35,7 @@ func newHomeClient(t *testing.T) *httpapi.Client {
 	return c
 }
 
-// newClientFor may also go to what is listed.
+// newClientFor returns a client that may also reach the listed addresses.
 func newClientFor(t *testing.T, allow ...string) *httpapi.Client {
 	t.Helper()
 	guard, err := egress.New(allow...)
@@ -47,12 +47,12 @@ func newClientFor(t *testing.T, allow ...string) *httpapi.Client {
 
 const limit = 100
 
-// download opens what is behind a link, with a credential.
+// download opens the file behind a link, with a credential.
 func download(ctx context.Context, c *httpapi.Client, link string) (*integration.MediaFile, error) {
 	return c.Download(ctx, "parrot say", link, http.Header{"Authorization": {"Bearer CANARY"}}, limit)
 }
 
-// closed opens what is behind a link, and closes it.
+// closed opens the file behind a link and closes it at once. It returns the error of opening it.
 func closed(t *testing.T, c *httpapi.Client, link string) error {
 	t.Helper()
 	file, err := download(t.Context(), c, link)
@@ -62,7 +62,7 @@ func closed(t *testing.T, c *httpapi.Client, link string) error {
 	return err
 }
 
-// privateAddresses are some of the ranges that are no public ones; package egress has tests of all.
+// privateAddresses are in some of the ranges that are not public. Package egress tests all of them.
 var privateAddresses = []string{
 	"0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "192.168.1.1", "224.0.0.1", "255.255.255.255",
 	"::", "::1", "fe80::1%1", "fd00::1", "64:ff9b::a00:1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
@@ -135,7 +135,7 @@ func TestMalformedLinkIsNotQuoted(t *testing.T) {
 	}
 }
 
-// redirect serves redirects to wherever a location says when it is asked.
+// redirect starts a server that redirects each request to the result of location.
 func redirect(t *testing.T, status int, location func() string) *httptest.Server {
 	t.Helper()
 	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -222,7 +222,7 @@ func TestMalformedRedirectOfAnAPIIsNotQuoted(t *testing.T) {
 	require.Equal(t, http.StatusCreated, answer.Status)
 }
 
-// serveTLS serves what client is made to trust.
+// serveTLS starts an https server whose certificate client trusts.
 func serveTLS(t *testing.T, client *httpapi.Client, handle http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewTLSServer(handle)
@@ -233,7 +233,7 @@ func serveTLS(t *testing.T, client *httpapi.Client, handle http.HandlerFunc) *ht
 	return server
 }
 
-func TestRedirectGivesUpNoEncryption(t *testing.T) {
+func TestRedirectFromHTTPSToHTTPIsNotFollowed(t *testing.T) {
 	client := newHomeClient(t)
 	plain := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was read in the open") })
 	location := plain.URL
@@ -258,7 +258,7 @@ func TestRedirectGivesUpNoEncryption(t *testing.T) {
 
 func TestCredentialGoesToTheLinksOwnHostOnly(t *testing.T) {
 	for name, test := range map[string]struct {
-		host string // of the second server; that of the first when empty
+		host string // the host of the second server; empty means the host of the first
 		want bool
 	}{
 		"the same host": {"", true},
@@ -344,10 +344,10 @@ func TestDownloadThatIsNotAnsweredMayBeRepeated(t *testing.T) {
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
-func TestDownloadIsNoLargerThanItMayBe(t *testing.T) {
+func TestDownloadBeyondItsLimitIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		size    int
-		said    bool // in the header
+		said    bool // the header Content-Length has the size
 		open    string
 		reading string
 	}{
@@ -388,11 +388,11 @@ func TestDownloadIsNoLargerThanItMayBe(t *testing.T) {
 	}
 }
 
-func TestDownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
+func TestDownloadThatIsCompressedIsMeasuredDecompressed(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
-		_, _ = z.Write(make([]byte, 1<<20)) // a thousand times its size on the way
+		_, _ = z.Write(make([]byte, 1<<20)) // a thousand times the size that is sent
 		_ = z.Close()
 	})
 	file, err := newHomeClient(t).Download(t.Context(), "parrot say", server.URL, nil, 1<<19)
@@ -402,7 +402,7 @@ func TestDownloadThatIsPackedIsMeasuredUnpacked(t *testing.T) {
 	requireError(t, err, integration.FaultPermanent, "MEDIA_TOO_LARGE")
 }
 
-func TestDownloadsNameIsANameAndNoPath(t *testing.T) {
+func TestDownloadsNameIsNotAPath(t *testing.T) {
 	long := strings.Repeat("ü", 300)
 	for name, test := range map[string]struct{ disposition, path, want string }{
 		"as the server calls it":        {`attachment; filename="terms.pdf"`, "/a.bin", "terms.pdf"},
@@ -447,7 +447,7 @@ func TestDownloadsNameIsANameAndNoPath(t *testing.T) {
 	}
 }
 
-func TestDownloadsTypeIsThatOfTheServer(t *testing.T) {
+func TestDownloadHasTheTypeThatTheServerSends(t *testing.T) {
 	for header, want := range map[string]string{
 		"image/png": "image/png", "Text/HTML; charset=utf-8": "text/html", "no type at all": "", "image/png; a": "",
 	} {
@@ -481,7 +481,7 @@ func withFiles(t *testing.T, f files) context.Context {
 	return set.Context(t.Context())
 }
 
-// body is an attachment that says when it was closed.
+// body is an attachment's content that records whether it was closed.
 type body struct {
 	io.Reader
 	closed *atomic.Int32
@@ -539,6 +539,30 @@ func TestAttachmentIsReadFromEverySource(t *testing.T) {
 	require.EqualValues(t, 2, closes.Load())
 }
 
+// unreadable is an attachment that cannot be read, and the error that says so.
+type unreadable struct {
+	media integration.Media
+	kind  integration.ErrorKind
+	code  string
+}
+
+func requireUnreadable(ctx context.Context, t *testing.T, attachments map[string]unreadable) {
+	t.Helper()
+	for name, test := range attachments {
+		t.Run(name, func(t *testing.T) {
+			_, err := newHomeClient(t).Media(ctx, &test.media, limit)
+			e, ok := errors.AsType[*integration.Error](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, test.kind, e.Kind, e.Message)
+			require.Equal(t, test.code, e.Code, e.Message)
+			require.True(t, strings.HasPrefix(e.Message, "attachment: "), e.Message)
+			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+				require.NotContains(t, cause.Error(), "CANARY")
+			}
+		})
+	}
+}
+
 func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 	large := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		_ = http.NewResponseController(w).Flush()
@@ -549,6 +573,28 @@ func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nCANARY")
 		_ = conn.Close()
 	})
+	requireUnreadable(t.Context(), t, map[string]unreadable{
+		"nowhere": {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"an id of a platform": {integration.Media{
+			URL: "CANARY", ID: "CANARY",
+		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a file of this machine": {integration.Media{
+			URL: "file:///etc/CANARY",
+		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"a link without a host": {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
+		"too much data": {integration.Media{
+			Data: make([]byte, limit+1),
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"too much behind a link": {integration.Media{
+			URL: large.URL + "/CANARY",
+		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+		"a link that breaks off": {integration.Media{
+			URL: cut.URL + "/CANARY",
+		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
+	})
+}
+
+func TestUnreadableAttachmentOfADatasourceIsReported(t *testing.T) {
 	own := &integration.Error{Kind: integration.FaultPermanent, Code: "GONE", Message: "attachment: gone"}
 	unknown := &integration.Error{Kind: integration.FaultUnknown, Code: "HM", Message: "attachment: hm"}
 	closes := &atomic.Int32{}
@@ -564,31 +610,10 @@ func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 		"breaks":  of(iotest.ErrReader(errors.New("broken"))),
 		"endless": of(zeros{}),
 	})
-	for name, test := range map[string]struct {
-		media integration.Media
-		kind  integration.ErrorKind
-		code  string
-	}{
-		"nowhere": {integration.Media{}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"an id of a platform": {integration.Media{
-			URL: "CANARY", ID: "CANARY",
-		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"a file of this machine": {integration.Media{
-			URL: "file:///etc/CANARY",
-		}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"a link without a host": {integration.Media{URL: "https:///CANARY"}, integration.FaultInvalid, "MEDIA_URL_INVALID"},
-		"too much data": {integration.Media{
-			Data: make([]byte, limit+1),
-		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"too much behind a link": {integration.Media{
-			URL: large.URL + "/CANARY",
-		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
+	requireUnreadable(ctx, t, map[string]unreadable{
 		"too much in a datasource": {integration.Media{
 			Datasource: "files", URL: "endless",
 		}, integration.FaultPermanent, "MEDIA_TOO_LARGE"},
-		"a link that breaks off": {integration.Media{
-			URL: cut.URL + "/CANARY",
-		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
 		"a datasource that breaks off": {integration.Media{
 			Datasource: "files", URL: "breaks",
 		}, integration.FaultTransient, "MEDIA_UNAVAILABLE"},
@@ -607,19 +632,7 @@ func TestUnreadableAttachmentIsReportedAndNothingIsSent(t *testing.T) {
 		"a datasource that has none of all": {
 			integration.Media{Datasource: "other", URL: "x"}, integration.FaultInvalid, "MEDIA_SOURCE_UNKNOWN",
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := newHomeClient(t).Media(ctx, &test.media, limit)
-			e, ok := errors.AsType[*integration.Error](err)
-			require.True(t, ok, "%v", err)
-			require.Equal(t, test.kind, e.Kind, e.Message)
-			require.Equal(t, test.code, e.Code, e.Message)
-			require.True(t, strings.HasPrefix(e.Message, "attachment: "), e.Message)
-			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
-				require.NotContains(t, cause.Error(), "CANARY")
-			}
-		})
-	}
+	})
 	require.EqualValues(t, 2, closes.Load(), "those that were opened are closed")
 	require.Equal(t, integration.FaultUnknown, unknown.Kind, "the datasource's own error is left alone")
 }
@@ -633,7 +646,7 @@ func TestAttachmentOfAPrivateAddressIsNotRead(t *testing.T) {
 	require.NotContains(t, e.Message, "CANARY")
 }
 
-// zeros never end.
+// zeros is a reader of zeros that never ends.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -641,7 +654,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestLinkIsAURLOfTheWeb(t *testing.T) {
+func TestLinkIsAnHTTPURL(t *testing.T) {
 	for text, want := range map[string]bool{
 		"https://example.com/a": true, "http://example.com": true, "HTTPS://example.com": true, "http://[::1]:80/": true,
 		"": false, "4711": false, "AgACAgIAAxkBAAM": false, "/a": false, "example.com/a": false, "//example.com/a": false,

@@ -9,27 +9,27 @@ import (
 	"github.com/hiliosai/switchboard/integration/payload"
 )
 
-// ErrorShape says where an API that answers errors with an HTTP status of 300 or more has in its JSON what is wrong.
-// All of it are paths of [payload.Tree].
+// ErrorShape says where the JSON of an API's errors has the text, the code and the details. It is for APIs that answer
+// errors with an HTTP status of 300 or more. Text, Code and Details are paths of [payload.Tree].
 type ErrorShape struct {
-	Text string // what the API says; an answer without it is not of the API's own form
-	Code string // the API's own error code, "" where it has none
-	// Details is a list of objects that say more, each with the members of Detail.
+	Text string // the API's error message; an answer without it is not the API's own
+	Code string // the API's error code; "" if it has none
+	// Details is a list of objects with more about the error. Detail names the members of each that are shown.
 	Details string
 	Detail  []string
-	// Repeated is the header that marks the refusal of a call whose [Call.Key] was used before, "" where there is none:
-	// that call went well, and what the refusal says is its result.
+	// Repeated is the response header that marks the refusal of a call because its [Call.Key] was used before. "" if there
+	// is none. The first call with that key succeeded, and the body of the refusal is its result.
 	Repeated string
 }
 
-// Read is [API.Read] for such an API.
+// Read reads an answer. It is meant for the field Read of [API].
 func (s ErrorShape) Read(answer *Answer) (result []byte, refusal *integration.Refusal, err error) {
 	if answer.Status < http.StatusMultipleChoices || s.Repeated != "" && answer.Header.Get(s.Repeated) != "" {
 		return answer.Body, nil, nil
 	}
 	var body payload.Tree
 	if json.Unmarshal(answer.Body, &body) != nil || body.Text(s.Text) == "" {
-		return nil, nil, nil //nolint:nilerr // it is not of the API's own form, which is no error
+		return nil, nil, nil //nolint:nilerr // the answer is not the API's own; that is not an error of Read
 	}
 	refusal = &integration.Refusal{Text: body.Text(s.Text)}
 	if s.Code != "" {

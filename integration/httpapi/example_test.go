@@ -12,7 +12,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// The table says what the platform's error codes mean, the error whether a retry helps.
+// The error table says what the platform's error codes mean. The error says whether a retry helps.
 func ExampleAPI() {
 	fake := fakeapi.Start(fakeapi.API{Routes: fakeapi.Routes{"POST /messages": {}}})
 	defer fake.Close()
@@ -20,7 +20,7 @@ func ExampleAPI() {
 		"", fakeapi.JSON(201, map[string]any{"id": "m-1"}),
 		fakeapi.JSON(400, map[string]any{"code": 7, "message": "asleep"}),
 	)
-	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the fake is on this machine
+	client := httpapi.New(httpapi.Options{AllowPrivate: true}) // the fake has a private address
 	defer client.Close()
 	api := &httpapi.API{
 		Client: client, Name: "parrot", Base: fake.URL(), Header: http.Header{"Authorization": {"Bearer made-up"}},

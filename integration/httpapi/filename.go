@@ -8,15 +8,15 @@ import (
 	"unicode"
 )
 
-// maxFilename bounds, in bytes, the names of files: no file system takes longer ones.
+// maxFilename bounds the names of files, in bytes. Common file systems do not take longer names.
 const maxFilename = 255
 
-// Filename makes a name that is safe to use of what somebody calls a file: no path, on any system, on one line, of 255
-// bytes at most. It is empty where nothing is left.
+// Filename returns a safe file name for a name from outside: without a path of any operating system, on one line, at
+// most 255 bytes long. It is empty if nothing is left.
 func Filename(text string) string {
 	name := path.Base(strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\\", "/"))
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) { // which could turn "gpj.exe" round
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) { // bidi controls can show "exe.jpg" for "gpj.exe"
 			return -1
 		}
 		return r
@@ -36,12 +36,12 @@ func Filename(text string) string {
 
 var (
 	extension = regexp.MustCompile(`\.[A-Za-z0-9]{1,10}$`)
-	// script is the extension of what makes files, and of none itself.
+	// script matches the extensions of programs that serve files. They say nothing about the file.
 	script = regexp.MustCompile(`(?i)\.(php\d?|aspx?|ashx|jspx?|cgi|do|action)$`)
 )
 
-// pathName is the name of a file in the path of a link. It is empty where the last part has no extension: it is mostly
-// the same for all files then, such as "download" or "attachments".
+// pathName returns the name of the file in the path of a link. It is empty if the last segment has no extension: such a
+// segment is mostly the same for all files, such as "download" or "attachments".
 func pathName(path string) string {
 	name := Filename(path)
 	if !extension.MatchString(name) || script.MatchString(name) {
@@ -50,8 +50,8 @@ func pathName(path string) string {
 	return name
 }
 
-// LinkName is the name that a link gives to the file behind it, without its escapes and its query; empty where it gives
-// none.
+// LinkName returns the file name in the path of a link, unescaped. It is empty if the last segment of the path is not a
+// file name.
 func LinkName(link string) string {
 	u, err := url.Parse(link)
 	if err != nil || u.Host == "" {

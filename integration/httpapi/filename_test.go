@@ -32,7 +32,7 @@ func TestFilenameIsSafeToUse(t *testing.T) {
 	}
 }
 
-func TestLinkGivesAFileItsNameWhereItHasOne(t *testing.T) {
+func TestLinkNamesTheFile(t *testing.T) {
 	for link, want := range map[string]string{
 		"https://x.example/docs/Order%20Receipt.pdf?sig=abc": "Order Receipt.pdf",
 		"https://x.example/%D1%82.pdf#page=2":                "т.pdf",

@@ -18,7 +18,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/testserver/nowhere"
 )
 
-// chosen are the settings of a channel whose addresses a tenant chose.
+// chosen returns the settings of a channel whose addresses a tenant chose.
 func chosen() map[string]string { return integration.WithChosenAddresses(nil) }
 
 func TestTenantsAddressMustBePublic(t *testing.T) {
@@ -62,7 +62,7 @@ func TestOperatorsAddressMayBePrivate(t *testing.T) {
 	}
 }
 
-func TestGuardJudgesTheTargetBehindAProxy(t *testing.T) {
+func TestGuardChecksTheTargetBehindAProxy(t *testing.T) {
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
 			http.Redirect(w, r, "http://inner.example/secret", http.StatusFound)
@@ -96,7 +96,7 @@ func TestGuardJudgesTheTargetBehindAProxy(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestRefusedRedirectNamesTheHostThatItLedTo(t *testing.T) {
+func TestRedirectThatIsRefusedNamesItsHost(t *testing.T) {
 	guard, err := egress.New()
 	require.NoError(t, err)
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,7 @@
-// Package httpapi calls the HTTP APIs of platforms: with deadlines, with kept connections, with a
-// cap on what is read, and with errors that say whether the platform can have carried the call out.
+// Package httpapi calls the HTTP APIs of platforms. Calls have deadlines and share connections, answers have a size
+// limit, and errors say whether the platform may have carried out the call.
 //
-// It knows no platform: what an answer means is decided where the platform is.
+// The package knows no platform. The platform's package says what an answer means.
 package httpapi
 
 import (
@@ -27,53 +27,53 @@ import (
 )
 
 const (
-	// callTimeout bounds one call, its answer's body included. slowTimeout bounds a call with [Call.Slow].
+	// callTimeout bounds one call, including the body of its answer. slowTimeout is for calls with [Call.Slow].
 	callTimeout = 15 * time.Second
 	slowTimeout = time.Minute
-	// maxAnswer bounds, in bytes, the answers that are read into memory, maxLongAnswer those of long polls.
+	// maxAnswer bounds the answers that are read into memory, in bytes. maxLongAnswer is for long polls.
 	maxAnswer     = 4 << 20
 	maxLongAnswer = 20 << 20
-	// connections kept per host: as many as sends are likely to run at once through one platform.
+	// connections is how many idle connections are kept per host. As many sends may run at once through one platform.
 	connections = 512
 
 	codeAddressRefused      = codes.AddressRefused
 	codeMediaAddressRefused = codes.MediaAddressRefused
 )
 
-// Client calls one or many APIs. Safe for concurrent use; one for the whole node is enough.
+// Client calls one or more APIs. It is safe for concurrent use. One client is enough for a node.
 type Client struct {
-	// api is for the platforms' APIs. It is used without an http.Client around it, which would follow redirects: they
-	// carry the channel's credentials to wherever they point.
+	// api is for the platforms' APIs. There is no http.Client around it, because that would follow redirects and send the
+	// channel's credentials to wherever they point.
 	api     transport
-	long    transport         // for [Request.Wait]: thousands of calls that wait must not use up what api keeps
+	long    transport         // for [Request.Wait]: thousands of waiting calls must not use up the connections of api
 	web     *http.Client      // for links that come from outside, see download.go
 	metrics *metrics.Registry // nil counts nothing
-	strict  *Client           // for channels whose addresses a tenant chose; nil for that one itself
+	strict  *Client           // for channels whose addresses a tenant chose; nil in the strict client itself
 }
 
-// transport is an http.RoundTripper with connections of its own.
+// transport is an http.RoundTripper with its own connections.
 type transport interface {
 	http.RoundTripper
 	CloseIdleConnections()
 }
 
-// Options are what a client may do.
+// Options say what a client may do.
 type Options struct {
-	// Guard says where links and the addresses that tenants choose may lead; nil is to public addresses only.
+	// Guard says which addresses may be reached by links and by addresses that tenants choose. Nil means public ones only.
 	Guard *egress.Guard
-	// AllowPrivate is a Guard that lets everything through.
+	// AllowPrivate allows all addresses, instead of Guard.
 	AllowPrivate bool
-	// Dial opens the connections for API calls instead of the network, such as those within a test; nil is the network.
-	// No Guard is asked about them.
+	// Dial opens the connections for API calls, for example to a fake in the same process. Nil means the network. If Dial
+	// is set, no Guard is asked about API calls.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Metrics counts the calls of APIs; nil counts nothing.
 	Metrics *metrics.Registry
 
-	proxy func(*http.Request) (*url.URL, error) // of tests; nil is the environment's
+	proxy func(*http.Request) (*url.URL, error) // for tests; nil means the proxy of the environment
 }
 
-// New returns a client with its own pools of connections.
+// New returns a client with its own pools of connections. The caller closes it.
 func New(o Options) *Client {
 	if o.proxy == nil {
 		o.proxy = http.ProxyFromEnvironment
@@ -92,7 +92,7 @@ func New(o Options) *Client {
 	tuneForWaiting(strictLong.direct)
 	tuneForWaiting(strictLong.proxied)
 	api, long := newTransport(newDialer().DialContext, o.proxy), newTransport(newDialer().DialContext, o.proxy)
-	api.DisableCompression = true // answers are small, and files are packed already
+	api.DisableCompression = true // answers are small, and files are mostly compressed already
 	long.DisableCompression = true
 	tuneForWaiting(long)
 	c := &Client{
@@ -105,19 +105,19 @@ func New(o Options) *Client {
 	return c
 }
 
-// tuneForWaiting makes a transport one for long polls. Where the server speaks HTTP/2 many of them share a connection,
-// and another one is made when the server allows no more.
-func tuneForWaiting(t quiet) {
-	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10 // of each connection
+// tuneForWaiting sets up a transport for long polls. If the server speaks HTTP/2, many long polls share one connection.
+// The transport opens another one when the server allows no more streams.
+func tuneForWaiting(t noRedirectQuoting) {
+	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10 // bytes for each connection
 	t.HTTP2 = &http.HTTP2Config{
-		// A connection that is dead without a word is given up after 30 s, with all calls on it.
+		// A silent connection is closed after 30 s, and all calls on it fail.
 		SendPingTimeout: 20 * time.Second, PingTimeout: 10 * time.Second,
 		MaxReceiveBufferPerStream: 256 << 10,
 	}
 }
 
-// For returns the client for a channel with these settings. Where a tenant chose the channel's addresses, which
-// [integration.ChoseAddresses] tells, its calls go only where links may lead.
+// For returns the client for a channel with these settings. If a tenant chose the channel's addresses (see
+// [integration.ChoseAddresses]), the client's calls reach only addresses that the Guard allows.
 func (c *Client) For(settings map[string]string) *Client {
 	if c.strict != nil && integration.ChoseAddresses(settings) {
 		return c.strict
@@ -131,29 +131,30 @@ func newDialer() *net.Dialer {
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-func newTransport(dial dial, proxy func(*http.Request) (*url.URL, error)) quiet {
-	return quiet{&http.Transport{
+func newTransport(dial dial, proxy func(*http.Request) (*url.URL, error)) noRedirectQuoting {
+	return noRedirectQuoting{&http.Transport{
 		Proxy:               proxy,
 		DialContext:         dial,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        2 * connections,
 		MaxIdleConnsPerHost: connections,
-		// Shorter than platforms keep theirs: a connection that they close while a request is on its
-		// way makes an outcome unknown.
+		// Shorter than the idle timeouts of platforms. If a platform closes a connection while a request is on its way,
+		// nobody knows whether the call was carried out.
 		IdleConnTimeout:       30 * time.Second,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}}
 }
 
-// errLocation is why a redirect that leads nowhere is not followed.
-var errLocation = errors.New("a redirect to what is no URL")
+// errLocation means that the Location of a redirect is not a URL.
+var errLocation = errors.New("the redirect does not lead to a URL")
 
-// quiet refuses redirects that net/http would quote in its error: there may be a credential in them.
-type quiet struct{ *http.Transport }
+// noRedirectQuoting refuses redirects whose Location is not a URL. net/http would quote it in an error, and it may hold
+// a credential.
+type noRedirectQuoting struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
-func (q quiet) RoundTrip(req *http.Request) (*http.Response, error) {
+func (q noRedirectQuoting) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := q.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
@@ -167,13 +168,13 @@ func (q quiet) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// guarded goes only where the guard lets it. Through a proxy it is the target that is judged, not the proxy, and the
-// proxy resolves the target's name once more by itself.
+// guarded is a transport that reaches only addresses that the guard allows. If there is a proxy, the guard checks the
+// target, not the proxy. The proxy then resolves the target's name again by itself.
 type guarded struct {
 	guard           *egress.Guard
 	proxy           func(*http.Request) (*url.URL, error)
 	resolver        egress.Resolver
-	direct, proxied quiet
+	direct, proxied noRedirectQuoting
 }
 
 func newGuarded(guard *egress.Guard, proxy func(*http.Request) (*url.URL, error)) *guarded {
@@ -188,7 +189,7 @@ func (g *guarded) compress(on bool) {
 	g.direct.DisableCompression, g.proxied.DisableCompression = !on, !on
 }
 
-// RoundTrip implements http.RoundTripper. Its error wraps [egress.ErrRefused] where the guard is against it.
+// RoundTrip implements http.RoundTripper. Its error wraps [egress.ErrRefused] if the guard refuses the address.
 func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	proxy, err := g.proxy(req)
 	if err == nil && proxy == nil {
@@ -211,7 +212,8 @@ func (g *guarded) CloseIdleConnections() {
 	g.proxied.CloseIdleConnections()
 }
 
-// refused is the error for an address that the guard is against. It is the same whatever is there.
+// refused returns the error for an address that the guard refuses. The error is the same whether or not a server is
+// there.
 func refused(name, code string, u *url.URL) *integration.Error {
 	return integration.Refused(
 		code, "%s: %q is not a public address, or not known; egress.allow lists what else may be reached, "+
@@ -219,7 +221,7 @@ func refused(name, code string, u *url.URL) *integration.Error {
 	)
 }
 
-// Close ends the connections that wait for a next call.
+// Close closes the idle connections. Calls in progress go on.
 func (c *Client) Close() {
 	c.web.CloseIdleConnections()
 	for ; c != nil; c = c.strict {
@@ -228,26 +230,26 @@ func (c *Client) Close() {
 	}
 }
 
-// Answer is what a platform answered, whatever its status.
+// Answer is a platform's answer, with any status.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Request is a call of an API.
+// Request is one HTTP request to an API.
 type Request struct {
-	Name   string // such as "telegram sendMessage": stands for the call in errors, since the URL may hold a credential
-	Method string // empty is POST
+	Name   string // such as "telegram sendMessage"; errors show it instead of the URL, which may hold a credential
+	Method string // empty means POST
 	URL    string
 	Header http.Header
 	Body   Body
-	Slow   bool // it takes its time: a file goes along, or the platform fetches one
-	// Wait is how long the API may hold its answer back, as long polls have it do; see [Call.Wait].
+	Slow   bool // gives the call one minute instead of 15 seconds, see [Call.Slow]
+	// Wait is how long the API may take longer to answer, for long polls. See [Call.Wait].
 	Wait time.Duration
 }
 
-// PostJSON is [Client.Do] with in as JSON.
+// PostJSON is [Client.Do] for a POST with in, encoded as JSON, as its body.
 func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Header, in any) (*Answer, error) {
 	body, err := JSON(name, in)
 	if err != nil {
@@ -256,11 +258,11 @@ func (c *Client) PostJSON(ctx context.Context, name, url string, header http.Hea
 	return c.Do(ctx, Request{Name: name, URL: url, Header: header, Body: body})
 }
 
-// ErrAnswerTooLong is wrapped in the error of a call whose answer is longer than what is read.
+// ErrAnswerTooLong is wrapped in the error of a call whose answer is longer than 4 MB, or 20 MB for a long poll.
 var ErrAnswerTooLong = errors.New("the answer is longer")
 
-// Do makes a call once and reads the answer, whatever its status. Errors are *integration.Error of kind
-// transient when the platform cannot have seen the whole request, and unknown when it can.
+// Do makes a call once and reads the answer; an error status is an answer, too. Errors are *integration.Error. If there
+// is no answer, the kind is transient if the platform cannot have received the whole request, and unknown otherwise.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	began, status := time.Now(), 0
 	answer, err := c.do(ctx, r)
@@ -284,7 +286,7 @@ func (c *Client) do(ctx context.Context, r Request) (*Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var written atomic.Bool // the request, to the end
+	var written atomic.Bool // the whole request was written
 	trace := &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) { written.Store(info.Err == nil) }}
 	req, err := r.encode(httptrace.WithClientTrace(ctx, trace))
 	if err != nil {
@@ -308,8 +310,8 @@ func (c *Client) do(ctx context.Context, r Request) (*Answer, error) {
 	return &Answer{Status: res.StatusCode, Header: res.Header, Body: answer}, nil
 }
 
-// Get opens a download from the API itself; see [Client.Download] for links. The caller closes the body; the deadline
-// covers its reading too.
+// Get opens a download from the API itself, with any status. For links, see [Client.Download]. The caller closes the
+// body. The download may take one minute, including the reading of the body. Errors are *integration.Error.
 func (c *Client) Get(ctx context.Context, name, url string, header http.Header) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
 	req, err := Request{Name: name, Method: http.MethodGet, URL: url, Header: header}.encode(ctx)
@@ -329,7 +331,7 @@ func (c *Client) Get(ctx context.Context, name, url string, header http.Header) 
 	return res, nil
 }
 
-// bounded is a body whose deadline is over with it.
+// bounded is a body whose Close also releases the deadline's timer.
 type bounded struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -340,7 +342,7 @@ func (b *bounded) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// encode makes the request of net/http.
+// encode returns the request for net/http.
 func (r Request) encode(ctx context.Context) (*http.Request, error) {
 	var body io.Reader
 	if r.Body.Bytes != nil {
@@ -348,7 +350,7 @@ func (r Request) encode(ctx context.Context) (*http.Request, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), r.URL, body)
 	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-		// The error would quote the URL.
+		// err is not wrapped because it quotes the URL.
 		return nil, integration.Refused(codeAPIBase, "%s: the channel's apiBase is not an http or https URL", r.Name)
 	}
 	if r.Header != nil {
@@ -357,7 +359,7 @@ func (r Request) encode(ctx context.Context) (*http.Request, error) {
 	if r.Body.ContentType != "" {
 		req.Header.Set("Content-Type", r.Body.ContentType)
 	}
-	// As an http.Client would, for servers of one's own behind a proxy that asks for it.
+	// As http.Client does, for self-hosted servers behind a proxy that wants a password.
 	if user := req.URL.User; user != nil && req.Header.Get("Authorization") == "" {
 		password, _ := user.Password()
 		req.SetBasicAuth(user.Username(), password)
@@ -365,7 +367,8 @@ func (r Request) encode(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// failure describes a call without an answer. net/http's own error starts with the URL; only what it wraps is kept.
+// failure returns the error for a call without an answer. written says whether the whole request was written. The error
+// of net/http begins with the URL, so only the error that it wraps is kept.
 func failure(name string, written bool, err error) error {
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
@@ -386,11 +389,12 @@ func failure(name string, written bool, err error) error {
 	return e
 }
 
-// RetryAfter reads the header of that name: seconds or an HTTP date (RFC 9110, 10.2.3). Zero when it says neither.
+// RetryAfter reads the header Retry-After, which is in seconds or an HTTP date (RFC 9110, 10.2.3). It returns how long
+// to wait from now, and zero if the header has neither form or is missing.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds > 0 {
-		const most = 1e6 // as good as never, and no overflow
+		const most = 1e6 // seconds, more than 11 days; prevents an overflow
 		return time.Duration(min(seconds, most) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(v); err == nil {

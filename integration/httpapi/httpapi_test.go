@@ -51,7 +51,7 @@ func post(ctx context.Context, c *httpapi.Client, base string) (*httpapi.Answer,
 	)
 }
 
-// requireError checks an error's kind and code, and that nothing in its chain tells a credential.
+// requireError checks an error's kind and code, and that no error in its chain quotes a credential.
 func requireError(t *testing.T, err error, kind integration.ErrorKind, code string) {
 	t.Helper()
 	e, ok := errors.AsType[*integration.Error](err)
@@ -64,7 +64,7 @@ func requireError(t *testing.T, err error, kind integration.ErrorKind, code stri
 	}
 }
 
-func TestPostJSONSendsJSONAndGivesTheAnswerAsItIs(t *testing.T) {
+func TestPostJSONReturnsTheAnswerUnchanged(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set(
@@ -156,10 +156,10 @@ func TestCallThatWasWrittenButNotAnsweredIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestDeadlineIsNamedAsWhatItIs(t *testing.T) {
+func TestDeadlineIsNamedInTheError(t *testing.T) {
 	ctx, expire := overdue.Context(t.Context())
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices only then that the client is gone
 		expire()
 		<-r.Context().Done()
 	})
@@ -196,7 +196,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes.New()
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusBadRequest) // an error is no reason to hang up
+			w.WriteHeader(http.StatusBadRequest) // the connection is kept after an error, too
 			_, _ = io.WriteString(w, `{"ok":false}`)
 		})}
 		done := make(chan error, 1)
@@ -288,7 +288,7 @@ func hijack(w http.ResponseWriter) net.Conn {
 	return conn
 }
 
-// reset ends a connection as a crashing process does.
+// reset closes a connection with a TCP reset, as a crashing process does.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -328,7 +328,7 @@ func TestCallThatWaitsIsGivenUpWhenItIsOverdue(t *testing.T) {
 			Name: "parrot say", URL: "http://api.example.com/CANARY", Wait: 50 * time.Second,
 		})
 		requireError(t, err, integration.FaultUnknown, "PLATFORM_NO_ANSWER")
-		require.Equal(t, 65*time.Second, time.Since(began)) // the clock is the bubble's
+		require.Equal(t, 65*time.Second, time.Since(began)) // the fake clock of synctest
 		client.Close()
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)

@@ -15,22 +15,22 @@ import (
 	"github.com/hiliosai/switchboard/internal/egress"
 )
 
-// shutTimeout is how long [Socket.Shut] waits for the other side.
+// shutTimeout is how long [Socket.Shut] waits for the peer.
 const shutTimeout = 500 * time.Millisecond
 
-// Socket is a WebSocket. Its messages may be as long as SetReadLimit says.
+// Socket is a WebSocket connection. SetReadLimit says how long its messages may be.
 type Socket struct {
 	*websocket.Conn
 	raw io.Closer
 }
 
-// Dial opens a WebSocket at a ws or wss address, which an API handed out. Where a tenant chose the channel's addresses
-// it leads to public ones only, as those of all calls; see [Client.For]. name stands for the address in errors, since
-// it may hold a credential. ctx bounds the handshake only. Errors are *integration.Error.
+// Dial opens a WebSocket at a ws or wss address that an API returned. If a tenant chose the channel's addresses, Dial
+// reaches only addresses that the Guard allows; see [Client.For]. Errors show name instead of the address, which may
+// hold a credential. ctx and a timeout of 15 seconds bound the handshake only. Errors are *integration.Error.
 func (c *Client) Dial(ctx context.Context, name, address string, header http.Header) (*Socket, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
-		return nil, &integration.Error{ // the error would quote the address
+		return nil, &integration.Error{ // err is not wrapped because it quotes the address
 			Kind: integration.FaultTransient, Code: codes.AnswerUnreadable,
 			Message: name + ": the address that the platform handed out is not a ws or wss URL",
 		}
@@ -57,7 +57,7 @@ func (c *Client) Dial(ctx context.Context, name, address string, header http.Hea
 	}
 }
 
-// handshake keeps the connection that becomes a WebSocket, so that it can be closed whatever the WebSocket waits for.
+// handshake is a RoundTripper that keeps the connection under a WebSocket, so that it can be closed at any time.
 type handshake struct {
 	http.RoundTripper
 	connection io.Closer
@@ -72,10 +72,10 @@ func (h *handshake) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// Shut closes the WebSocket with a code. Unlike Close it waits no longer than half a second for the other side.
-// Reads that are under way end.
+// Shut closes the WebSocket with a status code. Unlike Close, it waits at most half a second for the peer. Reads in
+// progress end with an error. It is safe for concurrent use.
 func (s *Socket) Shut(code websocket.StatusCode, reason string) {
 	timer := time.AfterFunc(shutTimeout, func() { _ = s.raw.Close() })
 	defer timer.Stop()
-	_ = s.Close(code, reason) // the other side may be gone already
+	_ = s.Close(code, reason) // the peer may be gone already
 }

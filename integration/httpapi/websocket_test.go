@@ -13,7 +13,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/httpapi"
 )
 
-// newSocketServer is a server whose path decides what becomes of a handshake.
+// newSocketServer starts a server. The path of a request says how the server answers its handshake.
 func newSocketServer(t *testing.T) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -30,7 +30,7 @@ func newSocketServer(t *testing.T) (address string) {
 					return
 				}
 			}
-		case "/deaf": // it answers no close frame
+		case "/deaf": // it does not answer close frames
 			conn, err := websocket.Accept(w, r, nil)
 			if err == nil {
 				defer func() { _ = conn.CloseNow() }()

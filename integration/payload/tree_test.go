@@ -30,7 +30,7 @@ func TestTreeIsReadByPaths(t *testing.T) {
 	require.Equal(t, int64(7), tree.List("list")[0].Int("n"))
 }
 
-func TestTreeGivesZeroValuesForWhatIsNotThere(t *testing.T) {
+func TestTreeGivesZeroValuesForMissingPaths(t *testing.T) {
 	for _, text := range []string{
 		`{}`, `null`, `{"a":5}`, `{"a":[]}`, `{"a":{"b":{}}}`, `{"a":{"b":[1,"2"]}}`, `{"a":{"b":null}}`,
 	} {

@@ -222,7 +222,7 @@ func TestKeysThatCannotBeFetchedAreTransient(t *testing.T) {
 	}
 }
 
-func TestOneBadKeyTakesNoOtherAway(t *testing.T) {
+func TestJWTKeysAreUsedBesideABadKey(t *testing.T) {
 	s, key := newKeyServer(t), newKey(t)
 	s.publish(t, map[string]*rsa.PrivateKey{"a": key})
 	mixed := []byte(

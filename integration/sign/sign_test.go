@@ -180,7 +180,7 @@ func webhook(body string) *integration.Webhook {
 	}
 }
 
-func TestSignMakesWhatIsTaken(t *testing.T) {
+func TestSignMakesSignaturesThatAreAccepted(t *testing.T) {
 	stamped := sign.TimestampAndBody{Header: "X-Time", Unit: time.Millisecond, Window: time.Minute}
 	all := maps.Clone(schemes)
 	all["sha384"] = sign.HMAC{
@@ -222,7 +222,7 @@ func TestSignatureOverTheURLNeedsTheURL(t *testing.T) {
 	requireCode(t, twilio.ValidateSignature(t.Context(), w), "PUBLIC_URL_MISSING")
 }
 
-func TestFormSignatureCoversTheBodyWhateverItsType(t *testing.T) {
+func TestFormSignatureCoversABodyOfAnyType(t *testing.T) {
 	signed := webhook(`{"a":1}`)
 	require.NoError(t, twilio.Sign(signed, now))
 	for name, change := range map[string]func(w *integration.Webhook){

@@ -6,7 +6,7 @@ import (
 	"github.com/hiliosai/switchboard/integration/textlimit"
 )
 
-// A platform takes 16 characters in a message, tags not counted. The bold text goes on in the second part.
+// A platform takes 16 characters in a message and does not count tags. The bold text continues in the second part.
 func ExampleSplit() {
 	parts, err := textlimit.Split("It is <b>open from nine</b> to five.", textlimit.Rules{
 		First: 16, Limit: 16, Unit: textlimit.Characters, Markup: textlimit.HTML,

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Telegram knows four entities by their names, and all by their numbers.
+// htmlEntity matches the entities of Telegram: four names, and all numbers.
 var htmlEntity = regexp.MustCompile(`^&(?:lt|gt|amp|quot|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});`)
 
-// tagName is the beginning of a tag up to its attributes.
+// tagName matches the beginning of a tag, up to its attributes.
 var tagName = regexp.MustCompile(`^</?([A-Za-z][A-Za-z0-9-]*)?`)
 
-// html hands on a text of [HTML].
+// html scans a text of [HTML].
 func (s *scan) html(text string) error {
 	for at := 0; at < len(text); {
 		rest := text[at:]
@@ -40,7 +40,7 @@ func (s *scan) html(text string) error {
 	return nil
 }
 
-// tag hands on a tag and returns how long it is.
+// tag scans a tag and returns its length in bytes.
 func (s *scan) tag(text string) (size int, err error) {
 	name := tagName.FindStringSubmatch(text)[1]
 	if size = tagEnd(text); size == 0 {
@@ -72,20 +72,20 @@ func (s *scan) tag(text string) (size int, err error) {
 	return size, nil
 }
 
-// isAtom says whether the tag that was opened last is not entered by a cut where it can be elsewhere: a link, inline
-// code or an emoji.
+// isAtom reports whether the content of the tag that was opened last should stay in one part: a link, inline code, an
+// emoji or a time.
 func (s *scan) isAtom(name string) bool {
 	switch strings.ToLower(name) {
 	case "a", "tg-emoji", "tg-time":
 		return true
-	case "code": // a block's has its language
+	case "code": // in <pre>, it only gives the language of the block
 		n := len(s.place.spans)
 		return n < 2 || !strings.EqualFold(s.place.spans[n-2].close, "</pre>")
 	}
 	return false
 }
 
-// tagEnd is how long a tag is, zero where it does not end. A value in quotes may hold anything.
+// tagEnd returns the length of a tag in bytes, or zero if it has no end. A quoted value may hold any character.
 func tagEnd(text string) int {
 	quote := byte(0)
 	for i := 0; i < len(text); i++ {

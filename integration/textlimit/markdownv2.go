@@ -10,10 +10,10 @@ var (
 	target    = regexp.MustCompile(`^\]\((?:[^\\)]|\\.)*\)`)
 )
 
-// reserved are the characters that mean themselves only behind a backslash.
+// reserved are the characters that must be escaped with a backslash.
 const reserved = "_*[]()~`>#+-=|{}.!"
 
-// markdownV2 hands on a text of [MarkdownV2].
+// markdownV2 scans a text of [MarkdownV2].
 func (s *scan) markdownV2(text string) error {
 	for at := 0; at < len(text); {
 		size, err := s.sign(text, at)
@@ -28,7 +28,7 @@ func (s *scan) markdownV2(text string) error {
 	return nil
 }
 
-// sign hands on what begins at a place of the text and returns how long it is.
+// sign scans the sign or character at a position of the text and returns its length in bytes.
 func (s *scan) sign(text string, at int) (size int, err error) {
 	rest := text[at:]
 	top := s.top()
@@ -47,21 +47,22 @@ func (s *scan) sign(text string, at int) (size int, err error) {
 	case begins && strings.HasPrefix(rest, "**>"):
 		return s.quotation("**>"), nil
 	case s.place.quoted && strings.HasPrefix(rest, "||") && (len(rest) == 2 || rest[2] == '\n'):
-		// The quotation can be unfolded.
+		// This is the end of an expandable quotation.
 		s.mark("||")
 		return 2, nil
 	}
 	return s.begin(rest)
 }
 
+// quotation scans the sign of a quotation and returns its length in bytes.
 func (s *scan) quotation(sign string) int {
 	s.place.quoted = true
-	s.hand(piece{text: sign, mark: true, quote: true})
+	s.emit(piece{text: sign, mark: true, quote: true})
 	s.fresh = true
 	return len(sign)
 }
 
-// ends says whether what was opened last ends here.
+// ends reports whether rest begins with the sign that closes the markup opened last.
 func (s *scan) ends(top *span, rest string) bool {
 	if top.open == "_" {
 		return rest[0] == '_' && !strings.HasPrefix(rest, "__")
@@ -69,6 +70,7 @@ func (s *scan) ends(top *span, rest string) bool {
 	return strings.HasPrefix(rest, top.close)
 }
 
+// end scans the sign that closes the markup opened last, and returns its length in bytes.
 func (s *scan) end(top *span) int {
 	size := len(top.close)
 	atom := isAtomV2(top.open)
@@ -79,10 +81,10 @@ func (s *scan) end(top *span) int {
 	return size
 }
 
-// isAtomV2 is for MarkdownV2 what isAtom is for HTML.
+// isAtomV2 is isAtom for MarkdownV2. sign opens the markup.
 func isAtomV2(sign string) bool { return sign == "`" || sign == "[" || sign == "![" }
 
-// begin hands on a sign that opens something, or a character.
+// begin scans a sign that opens markup, or a character, and returns its length in bytes.
 func (s *scan) begin(rest string) (size int, err error) {
 	sign, again, end := "", "", ""
 	switch c := rest[0]; {
@@ -120,7 +122,7 @@ func (s *scan) begin(rest string) (size int, err error) {
 	return len(sign), nil
 }
 
-// linkEnd is what closes a link, with its target, "" for nothing.
+// linkEnd returns the sign that closes a link, with its target. It is "" if the link is not closed.
 func linkEnd(text string) string {
 	for i := 0; i < len(text); i++ {
 		switch text[i] {

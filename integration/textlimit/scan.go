@@ -10,45 +10,44 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// piece is a part of a text that is never cut: a character as a reader sees it, an escaped one, or a sign of the
-// markup.
+// piece is a part of a text that is never cut: a grapheme cluster, an escaped character, or a sign of the markup.
 type piece struct {
 	text  string
 	units int
-	sum   int  // units of the part up to here
+	sum   int  // units of the part up to this piece, including it
 	space bool // it is white space
 	line  bool // it ends a line
-	mark  bool // it is markup, of which nothing is shown
+	mark  bool // it is markup and not shown
 	quote bool // it is the sign of a quotation at the beginning of a line
 	glued bool // a cut before it would be inside a link or inline code, or between markup and its text
-	place      // behind it
+	place      // the markup that is open behind it
 }
 
-// span is markup that is open from its beginning to its end.
+// span is markup that was opened, with the signs that open and close it.
 type span struct {
 	open, close      string
 	opening, closing int // units
 }
 
-// Bounds of markup that is opened again in each part, and of how far the end of a sign is looked for.
+// Limits of the markup that is opened again in each part, and of the search for the end of markup.
 const (
 	maxNested    = 16
-	maxOpening   = 4096 // bytes, of all that is open
+	maxOpening   = 4096 // bytes of all signs that open the open markup
 	maxLookahead = 8192 // bytes
-	maxLanguage  = 32   // bytes, of a block of code
+	maxLanguage  = 32   // bytes of the language of a code block
 )
 
-// scan hands on the pieces of a text.
+// scan splits a text into pieces, and calls take for each.
 type scan struct {
 	unit  Unit
 	m     Markup
 	take  func(piece)
 	place place
-	glue  int  // how many groups of pieces that belong together are open
+	glue  int  // how many groups of pieces that should stay together are open
 	fresh bool // markup was opened just now
 }
 
-// scanText takes a text apart. The error is an [ErrMarkup].
+// scanText calls take for each piece of a text, in order. Its error wraps [ErrMarkup].
 func scanText(text string, unit Unit, m Markup, take func(piece)) error {
 	s := &scan{unit: unit, m: m, take: take}
 	switch m {
@@ -68,15 +67,15 @@ func faulty(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMarkup, fmt.Sprintf(format, args...))
 }
 
-// hand hands on a piece.
-func (s *scan) hand(p piece) {
+// emit completes a piece and calls take.
+func (s *scan) emit(p piece) {
 	p.glued = p.glued || s.glue > 0 || s.fresh
 	p.place = s.place
 	s.fresh = false
 	s.take(p)
 }
 
-// text hands on what is shown as it is.
+// text emits a text without markup.
 func (s *scan) text(text string) {
 	for state := -1; text != ""; {
 		var cluster string
@@ -85,11 +84,11 @@ func (s *scan) text(text string) {
 	}
 }
 
-// first hands on the first character of a text and returns how long it is.
+// first emits the first character of a text and returns its length in bytes.
 func (s *scan) first(text string) int {
 	cluster, _, _, _ := uniseg.FirstGraphemeClusterInString(text, -1)
 	_, size := utf8.DecodeRuneInString(cluster)
-	// A sign of the markup is no part of the character before it, which some scripts would have it.
+	// In some scripts, an ASCII character can belong to the grapheme cluster of the character before it. Markup must not.
 	if i := strings.IndexFunc(cluster[size:], func(r rune) bool { return r < utf8.RuneSelf }); i >= 0 &&
 		cluster != "\r\n" {
 		cluster = cluster[:size+i]
@@ -103,7 +102,7 @@ func (s *scan) cluster(cluster string) {
 	if line {
 		s.place.quoted = false
 	}
-	s.hand(
+	s.emit(
 		piece{
 			text: cluster, units: s.unit(cluster), line: line,
 			space: line || cluster == " " || cluster == "\t" || cluster == "\r",
@@ -111,12 +110,12 @@ func (s *scan) cluster(cluster string) {
 	)
 }
 
-// atom hands on what is written in one way and shown in another.
+// atom emits a piece that is shown differently than it is written, such as an escape.
 func (s *scan) atom(text, shown string) {
-	s.hand(piece{text: text, units: s.unit(shown), space: shown == " "})
+	s.emit(piece{text: text, units: s.unit(shown), space: shown == " "})
 }
 
-// group hands on a text that is cut only where it is longer than a part.
+// group emits a text that is cut only if it is longer than a part.
 func (s *scan) group(text string) {
 	size := s.first(text)
 	s.glue++
@@ -124,12 +123,12 @@ func (s *scan) group(text string) {
 	s.glue--
 }
 
-// mark hands on a sign that opens and closes nothing.
+// mark emits a sign of the markup, without opening or closing a span.
 func (s *scan) mark(text string) {
-	s.hand(piece{text: text, units: s.counted(text), mark: true})
+	s.emit(piece{text: text, units: s.counted(text), mark: true})
 }
 
-// counted are the units of markup.
+// counted returns the units of a sign of the markup: zero if the platform does not count markup.
 func (s *scan) counted(text string) int {
 	if s.m.strict() {
 		return 0
@@ -137,7 +136,7 @@ func (s *scan) counted(text string) int {
 	return s.unit(text)
 }
 
-// top is the markup that was opened last, nil for none.
+// top returns the markup that was opened last, or nil if none is open.
 func (s *scan) top() *span {
 	if n := len(s.place.spans); n > 0 {
 		return &s.place.spans[n-1]
@@ -145,7 +144,7 @@ func (s *scan) top() *span {
 	return nil
 }
 
-// open hands on a sign and what it opens.
+// open emits a sign that opens markup. again is the sign that opens it in the next part, and end closes it.
 func (s *scan) open(sign, again, end string) error {
 	opening := len(again)
 	for _, o := range s.place.spans {
@@ -160,14 +159,14 @@ func (s *scan) open(sign, again, end string) error {
 	return nil
 }
 
-// shut hands on the sign that closes what was opened last.
+// shut emits the sign that closes the markup opened last.
 func (s *scan) shut(sign string) {
 	s.place.spans = s.place.spans[:len(s.place.spans)-1]
-	s.fresh = true // it stays with what it closes
+	s.fresh = true // no cut before the sign: it stays with the text it closes
 	s.mark(sign)
 }
 
-// Signs of Markdown that belong together.
+// Texts and signs of Markdown and Mrkdwn that must not be cut.
 var (
 	language   = regexp.MustCompile(`^[A-Za-z0-9_+#.-]*\r?\n`)
 	link       = regexp.MustCompile(`^!?\[[^\[\]\n]*\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:[ \t]+"[^"\n]*")?\)`)
@@ -178,7 +177,7 @@ var (
 	strong     = []string{"**", "__", "~~", "||"}
 )
 
-// together is the beginning of a text that a cut would spoil, "" for none.
+// together returns the beginning of a text that a cut would break, such as a link. It is "" if there is none.
 func (s *scan) together(text string) string {
 	text = text[:min(len(text), maxLookahead)]
 	switch {
@@ -198,7 +197,7 @@ func (s *scan) together(text string) string {
 	return ""
 }
 
-// markdown hands on a text of [Markdown] or [Mrkdwn].
+// markdown scans a text of [Markdown] or [Mrkdwn].
 func (s *scan) markdown(text string) {
 	for at := 0; at < len(text); {
 		rest := text[at:]
@@ -218,7 +217,7 @@ func (s *scan) markdown(text string) {
 	}
 }
 
-// block hands on a block of code and returns how long it is.
+// block scans a code block and returns its length in bytes.
 func (s *scan) block(text string, ticks int) int {
 	fence := text[:ticks]
 	sign, again, end := fence, fence, fence
@@ -258,7 +257,7 @@ func (s *scan) block(text string, ticks int) int {
 	return length
 }
 
-// inline hands on inline code and returns how long it is.
+// inline scans inline code and returns its length in bytes.
 func (s *scan) inline(text, ticks string) int {
 	end := len(ticks)
 	for window := text[:min(len(text), maxLookahead)]; end < len(window); {
@@ -286,7 +285,8 @@ func (s *scan) inline(text, ticks string) int {
 	return len(ticks)
 }
 
-// emphasis hands on a sign that opens or closes bold text or the like, or a character, and returns how long it is.
+// emphasis scans a sign that opens or closes emphasis such as bold text, or a character. It returns its length in
+// bytes.
 func (s *scan) emphasis(text string, at int) int {
 	rest := text[at:]
 	for _, sign := range strong {
@@ -305,7 +305,7 @@ func (s *scan) emphasis(text string, at int) int {
 	return s.first(rest)
 }
 
-// ends says whether what a sign opens is closed in the same paragraph.
+// ends reports whether emphasis is closed in the same paragraph. text begins behind the sign that opens it.
 func ends(text, sign string) bool {
 	text = text[:min(len(text), maxLookahead)]
 	if paragraph := strings.Index(text, "\n\n"); paragraph >= 0 {

@@ -1,6 +1,7 @@
-// Package textlimit measures texts as platforms count them, and splits those that are too long.
+// Package textlimit measures texts as platforms count them, and splits texts that are too long.
 //
-// It knows no platform. The platform says what it counts, how much it takes and how its texts are marked up.
+// It knows no platform. The platform's package says which unit the platform counts, how many of them it takes, and
+// which markup its texts have. The functions are safe for concurrent use.
 package textlimit
 
 import (
@@ -10,13 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// Unit measures a text. The length of two texts together must be the sum of their lengths.
+// Unit returns the length of a text. The length of two joined texts must be the sum of their lengths.
 type Unit func(text string) int
 
 // Characters counts Unicode code points.
 func Characters(text string) int { return utf8.RuneCountInString(text) }
 
-// UTF16 counts units of UTF-16: two for a character beyond the basic plane, such as most emoji.
+// UTF16 counts UTF-16 code units: two for a character beyond the Basic Multilingual Plane, such as most emoji.
 func UTF16(text string) int {
 	n := 0
 	for _, r := range text {
@@ -28,38 +29,38 @@ func UTF16(text string) int {
 // Bytes counts the bytes of UTF-8.
 func Bytes(text string) int { return len(text) }
 
-// Markup is how the parts of a text are marked.
+// Markup is the kind of markup in a text.
 type Markup int
 
 // The kinds of markup.
 const (
-	// Plain texts have none.
+	// Plain means no markup.
 	Plain Markup = iota
-	// Markdown is that of Discord and of CommonMark. A sign that does not fit in is text. All of it counts.
+	// Markdown is the markup of Discord and of CommonMark. Faulty markup is text. Markup counts towards the limit.
 	Markdown
-	// Mrkdwn is that of Slack. That of WhatsApp is similar. A block of code has no language here. All of it counts.
+	// Mrkdwn is the markup of Slack. WhatsApp's is similar. Code blocks have no language. Markup counts towards the limit.
 	Mrkdwn
-	// HTML is that of Telegram. Only what is shown counts.
+	// HTML is Telegram's HTML. Only the shown text counts. Faulty markup is an error.
 	HTML
-	// MarkdownV2 is that of Telegram. Only what is shown counts.
+	// MarkdownV2 is Telegram's MarkdownV2. Only the shown text counts. Faulty markup is an error.
 	MarkdownV2
 )
 
-// strict says whether a platform refuses texts whose markup is faulty, and counts only what is shown of the others.
+// strict reports whether platforms refuse faulty markup of this kind, and count only the shown text.
 func (m Markup) strict() bool { return m == HTML || m == MarkdownV2 }
 
-// ErrMarkup is in the error for a text whose markup cannot be understood.
+// ErrMarkup is wrapped in the error for a text with faulty markup.
 var ErrMarkup = errors.New("the markup is faulty")
 
-// Rules are how a platform takes texts.
+// Rules are a platform's rules for texts.
 type Rules struct {
-	First  int // units that the first part may have
-	Limit  int // units that any other part may have
+	First  int // the limit of the first part, in units
+	Limit  int // the limit of every other part, in units
 	Unit   Unit
 	Markup Markup
 }
 
-// Measure counts a text as the platform does. The error is an [ErrMarkup].
+// Measure returns the length of a text as a platform counts it. Its error wraps [ErrMarkup].
 func Measure(text string, unit Unit, m Markup) (int, error) {
 	if !m.strict() {
 		return unit(text), nil
@@ -69,16 +70,18 @@ func Measure(text string, unit Unit, m Markup) (int, error) {
 	return units, err
 }
 
-// tooShortForMarkup is a limit below which the signs that close and open markup would leave no room for text.
+// tooShortForMarkup is the largest limit, in units, at which markup is treated as text. The signs that close and open
+// markup would leave too little room for text.
 const tooShortForMarkup = 64
 
-// Split cuts a text into parts that the rules allow: between paragraphs where that is possible, else between lines,
-// else between words, and never inside what a reader sees as one character. It cuts inside a link or inline code only
-// where that is longer than a part. Markup that is open at a cut is closed, and opened again in the next part. White
-// space at a cut is dropped, but for the indentation of the line behind it. A single character that is larger than the
-// limit becomes a part of its own, which is too long. The error is an [ErrMarkup]: such a text cannot be split.
+// Split cuts a text into parts that the rules allow. It cuts between paragraphs if possible, otherwise between lines,
+// otherwise between words, and otherwise between characters. It never cuts inside a grapheme cluster, which a reader
+// sees as one character. It cuts inside a link or inline code only if that is longer than a part. Markup that is open
+// at a cut is closed, and opened again in the next part. White space at a cut is dropped, except for the indentation of
+// the next line. A single character that is longer than the limit becomes a part that is too long. Split returns an
+// error that wraps [ErrMarkup] if the text is too long and its markup is faulty.
 func Split(text string, r Rules) ([]string, error) {
-	if r.Unit(text) <= r.First { // what is shown is never longer than the text
+	if r.Unit(text) <= r.First { // the shown text is never longer than the text with markup
 		return []string{text}, nil
 	}
 	if min(r.First, r.Limit) <= tooShortForMarkup && !r.Markup.strict() {
@@ -88,41 +91,41 @@ func Split(text string, r Rules) ([]string, error) {
 	if err := scanText(text, r.Unit, r.Markup, s.add); err != nil {
 		return nil, err
 	}
-	if s.finish(); len(s.parts) == 0 { // all of it is white space, which is the platform's to judge
+	if s.finish(); len(s.parts) == 0 { // the text is only white space; the platform decides whether it takes that
 		return []string{text}, nil
 	}
 	return s.parts, nil
 }
 
-// Shorten cuts off what is beyond the limit, at a place that [Split] would choose.
+// Shorten returns the first part of a plain text, with at most limit units. It cuts where [Split] would cut.
 func Shorten(text string, limit int, unit Unit) string {
 	parts, err := Split(text, Rules{First: limit, Limit: limit, Unit: unit})
-	if err != nil { // a plain text gives no cause for one
+	if err != nil { // cannot happen: a plain text has no markup
 		return ""
 	}
 	return parts[0]
 }
 
-// splitter makes parts of pieces. It holds the pieces of one part.
+// splitter joins pieces to parts. It holds the pieces of the current part.
 type splitter struct {
 	rules  Rules
-	room   int // of this part
+	room   int // the limit of the current part, in units
 	parts  []string
 	pieces []piece
-	used   int   // units of the pieces and of what opens the part
+	used   int   // units of the pieces and of the markup that is opened again before them
 	fit    int   // how many of the pieces fit into the part
-	start  place // where the first piece stands
+	start  place // the markup that is open before the first piece
 }
 
-// place is what is open at a place of a text.
+// place is the markup that is open at a position of the text.
 type place struct {
 	spans  []span
-	quoted bool // within a line of a quotation
+	quoted bool // the position is in a line of a quotation
 }
 
 func (s *splitter) add(p piece) {
 	s.count(p)
-	// A cut looks one piece beyond the first that does not fit: two line breaks in a row are better than one.
+	// Choosing a cut needs one piece more than fits: two line breaks in a row are better than one.
 	for s.used > s.room && len(s.pieces) > s.fit+1 {
 		s.cut()
 	}
@@ -137,7 +140,7 @@ func (s *splitter) count(p piece) {
 	}
 }
 
-// fits says whether the first n pieces make a part that is short enough when its markup is closed.
+// fits reports whether the first n pieces fit into the part, including the signs that close the open markup.
 func (s *splitter) fits(n int) bool {
 	last := &s.pieces[n-1]
 	units := last.sum
@@ -147,7 +150,7 @@ func (s *splitter) fits(n int) bool {
 	return units <= s.room
 }
 
-// finish makes parts of what is left.
+// finish makes parts of the remaining pieces.
 func (s *splitter) finish() {
 	for len(s.pieces) > 0 && !s.fits(len(s.pieces)) {
 		s.cut()
@@ -155,7 +158,7 @@ func (s *splitter) finish() {
 	s.emit(s.pieces)
 }
 
-// cut makes a part of the first pieces and begins the next with the others.
+// cut makes a part of the first pieces, and begins the next part with the others.
 func (s *splitter) cut() {
 	at := s.best()
 	head := s.pieces[:at]
@@ -175,8 +178,8 @@ func (s *splitter) cut() {
 	}
 }
 
-// behind is where the next part begins: behind the line breaks at the cut, or where there is none behind the white
-// space.
+// behind returns the index of the next part's first piece, for a cut before the piece at: behind the last line break at
+// the cut, or behind the white space if there is no line break.
 func (s *splitter) behind(at int) int {
 	all, line := at, at
 	for ; all < len(s.pieces) && s.pieces[all].space; all++ {
@@ -190,20 +193,20 @@ func (s *splitter) behind(at int) int {
 	return all
 }
 
-// The kinds of places to cut at, the best first.
+// boundaries are the kinds of places to cut at, the best first.
 var boundaries = []func(p []piece, at int) bool{
 	func(p []piece, at int) bool { return p[at].line && at+1 < len(p) && p[at+1].line }, // between paragraphs
 	func(p []piece, at int) bool { return p[at].line },                                  // between lines
 	func(p []piece, at int) bool { return p[at].space },                                 // between words
 }
 
-// best is where to cut: before that piece. It always takes something.
+// best returns the index of the piece to cut before. It is at least 1, so that a part is never empty.
 func (s *splitter) best() int {
 	const words = 2
 	end := min(s.fit, len(s.pieces)-1)
 	for kind, boundary := range boundaries {
 		for at := end; at > 0; at-- {
-			// A part that is nearly empty would read worse than a paragraph that is cut.
+			// A part that is nearly empty reads worse than a paragraph in two parts.
 			if at <= s.fit/4 && kind != words {
 				break
 			}
@@ -220,10 +223,10 @@ func (s *splitter) best() int {
 	return max(s.fit, 1)
 }
 
-// emit adds a part, unless nothing of it would be shown.
+// emit adds a part, unless it would show nothing.
 func (s *splitter) emit(pieces []piece) {
 	for len(s.start.spans) > 0 && len(pieces) > 1 && pieces[0].quote && pieces[1].line {
-		pieces = pieces[2:] // an empty line of a quotation, at whose end a spoiler cannot be opened
+		pieces = pieces[2:] // drop an empty line of a quotation: a spoiler cannot be opened at its end
 	}
 	visible := false
 	for i := range pieces {
@@ -235,7 +238,7 @@ func (s *splitter) emit(pieces []piece) {
 	var b strings.Builder
 	add := func(text string) {
 		if s.rules.Markup == MarkdownV2 && strings.HasPrefix(text, "_") && strings.HasSuffix(b.String(), "_") {
-			b.WriteString("**") // which is nothing, and keeps one mark from being read as a part of another
+			b.WriteString("**") // an empty bold text keeps the two marks apart
 		}
 		b.WriteString(text)
 	}

@@ -18,7 +18,7 @@ func TestUnitsCountAsPlatformsDo(t *testing.T) {
 	require.Equal(t, 1, textlimit.UTF16("\xff"), "what is no text counts too")
 }
 
-func TestTextIsCutWhereItReadsBest(t *testing.T) {
+func TestSplitCutsWhereItReadsBest(t *testing.T) {
 	const family = "\U0001F468\u200d\U0001F469\u200d\U0001F467"
 	for name, test := range map[string]struct {
 		text         string
@@ -64,14 +64,36 @@ func TestTextIsCutWhereItReadsBest(t *testing.T) {
 	}
 }
 
-func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
-	long := strings.Repeat("word ", 12)[:59]
-	for name, test := range map[string]struct {
-		markup textlimit.Markup
-		limit  int
-		text   string
-		want   []string
-	}{
+// splitCase is a text with markup, and the parts that Split must make of it. limit is in units of UTF-16.
+type splitCase struct {
+	markup textlimit.Markup
+	limit  int
+	text   string
+	want   []string
+}
+
+// requireSplits requires that Split makes the wanted parts, and that none of them is too long.
+func requireSplits(t *testing.T, cases map[string]splitCase) {
+	t.Helper()
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			parts, err := textlimit.Split(test.text, textlimit.Rules{
+				First: test.limit, Limit: test.limit,
+				Unit: textlimit.UTF16, Markup: test.markup,
+			})
+			require.NoError(t, err)
+			require.Equal(t, test.want, parts)
+			for _, part := range parts {
+				units, err := textlimit.Measure(part, textlimit.UTF16, test.markup)
+				require.NoError(t, err)
+				require.LessOrEqual(t, units, test.limit, part)
+			}
+		})
+	}
+}
+
+func TestMarkupThatIsNotCountedIsClosedAtACutAndOpenedAgain(t *testing.T) {
+	requireSplits(t, map[string]splitCase{
 		"bold in HTML": {textlimit.HTML, 12, "<b>one two three</b>", []string{
 			"<b>one two</b>", "<b>three</b>",
 		}},
@@ -107,6 +129,12 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 		}},
 		"a quotation":          {textlimit.MarkdownV2, 8, ">one two three", []string{">one two", ">three"}},
 		"lines of a quotation": {textlimit.MarkdownV2, 8, ">*one two\n>three*", []string{">*one two*", ">*three*"}},
+	})
+}
+
+func TestMarkupThatCountsIsClosedAtACutAndOpenedAgain(t *testing.T) {
+	long := strings.Repeat("word ", 12)[:59]
+	requireSplits(t, map[string]splitCase{
 		"a fence": {textlimit.Markdown, 70, "```go\n" + long + "\n  next line\n```", []string{
 			"```go\n" + long + "\n```", "```go\n  next line\n```",
 		}},
@@ -148,21 +176,7 @@ func TestMarkupIsClosedAtACutAndOpenedAgain(t *testing.T) {
 			textlimit.Markdown, 66, strings.Repeat("x", 65) + `\*y`,
 			[]string{strings.Repeat("x", 65), `\*y`},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			parts, err := textlimit.Split(test.text, textlimit.Rules{
-				First: test.limit, Limit: test.limit,
-				Unit: textlimit.UTF16, Markup: test.markup,
-			})
-			require.NoError(t, err)
-			require.Equal(t, test.want, parts)
-			for _, part := range parts {
-				units, err := textlimit.Measure(part, textlimit.UTF16, test.markup)
-				require.NoError(t, err)
-				require.LessOrEqual(t, units, test.limit, part)
-			}
-		})
-	}
+	})
 }
 
 func TestFaultyMarkupIsNotSplit(t *testing.T) {
@@ -214,8 +228,8 @@ func TestBlockOfCodeIsClosedAndOpenedAgain(t *testing.T) {
 	require.Equal(t, 30, lines)
 }
 
-// FuzzSplitKeepsWhatIsShown holds every kind of markup to what all have in common. What Telegram refuses is told by its
-// stand-in, in the tests of its package.
+// FuzzSplitKeepsWhatIsShown checks what holds for every kind of markup. The tests of the package telegram check with
+// Telegram's fake that Telegram takes the parts.
 func FuzzSplitKeepsWhatIsShown(f *testing.F) {
 	f.Add("hello world", 5, 5, 0)
 	f.Add("```\ncode\n```", 70, 65, 1)
@@ -247,10 +261,10 @@ func FuzzSplitKeepsWhatIsShown(f *testing.F) {
 	})
 }
 
-// shown is a text without its white space.
+// shown returns a text without its white space.
 func shown(text string) string { return strings.Join(strings.Fields(text), "") }
 
-// letters are the letters and digits of a text: no sign of any markup is one.
+// letters returns the letters and digits of a text. No sign of any markup is one.
 func letters(text string) []rune {
 	var kept []rune
 	for _, r := range text {
@@ -261,7 +275,7 @@ func letters(text string) []rune {
 	return kept
 }
 
-// requireInOrder requires that all of want is in got, in that order: got may repeat names of tags and languages.
+// requireInOrder requires that got holds all of want, in that order. got may repeat the names of tags and languages.
 func requireInOrder(t *testing.T, want, got []rune) {
 	t.Helper()
 	at := 0

@@ -14,7 +14,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// packet is a REQ of about so many bytes that hands on a webhook, with its body as a value and as it came.
+// packet returns a REQ packet of about size bytes that carries a webhook: its body decoded and as raw bytes.
 func packet(size int) (data, body []byte) {
 	message := `{"from":"41790000000","id":"wamid.HBgLNDE3OTAwMDAwMDAVAgASGBQz","timestamp":"1741645532","type":"text",` +
 		`"text":{"body":"Guten Tag, ist die Lampe noch zu haben? 漢字"}}`
@@ -75,7 +75,7 @@ func BenchmarkMembers(b *testing.B) {
 	}
 }
 
-// decoderMembers is how members were visited with a decoder of jsontext.
+// decoderMembers visits members with a decoder of jsontext, for comparison.
 func decoderMembers(data []byte, visit func(name string, value []byte)) {
 	decoder.Reset(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	_, _ = decoder.ReadToken()

@@ -2,18 +2,19 @@ package rawjson
 
 import "encoding/binary"
 
-// Long strings are read in blocks of 64 bytes with a bit for each: a string of JSON in JSON has an
-// escape every few bytes, and a branch for each of them would be mispredicted time and again.
+// Long strings are read in blocks of 64 bytes. A block becomes words of 64 bits with one bit for each byte. This needs
+// no branch for an escape. JSON inside a JSON string has an escape every few bytes, and the processor would often
+// mispredict such a branch.
 
 const (
 	blockSize = 64
 
-	ones = 0x0101_0101_0101_0101 // times it, a byte stands in all eight places of a word
-	tops = 0x80 * ones
+	ones = 0x0101_0101_0101_0101 // b*ones is a word with the byte b in all eight places
+	tops = 0x80 * ones           // the highest bit of each byte
 )
 
-// block gives the bits of a block's quotes and backslashes, the first byte's lowest, and whether it has
-// control characters.
+// block finds the quotes and backslashes of a block. The lowest bit stands for the first byte. controls says whether
+// the block has control characters.
 func block(data []byte) (quotes, slashes uint64, controls bool) {
 	var lows uint64
 	for data = data[:blockSize]; len(data) >= 8; data = data[8:] {
@@ -25,15 +26,15 @@ func block(data []byte) (quotes, slashes uint64, controls bool) {
 	return quotes, slashes, lows&tops != 0
 }
 
-// zeros sets the highest bit of each of the eight bytes that is zero.
+// zeros returns a word with the highest bit set in each byte that is zero in x.
 func zeros(x uint64) uint64 { return ^((x | tops) - ones | x) & tops }
 
-// moveMask moves the highest bits of eight bytes into the highest byte.
+// moveMask collects the highest bits of the eight bytes of hits in the highest byte of the result.
 func moveMask(hits uint64) uint64 { return (hits >> 7) * 0x0102_0408_1020_4080 & (0xFF << 56) }
 
-// escapes gives the backslashes that escape, and what they escape: of a row of backslashes every second
-// is escaped itself. A subtraction carries through the rows, as in simdjson. The byte before the block
-// must be no escape.
+// escapes returns the backslashes that begin an escape, and the bytes behind them. In a row of backslashes, every
+// second one is escaped itself. One subtraction carries through all rows, as in simdjson. The byte before the block
+// must not begin an escape.
 func escapes(slashes uint64) (by, escaped uint64) {
 	const odd = 0xAAAA_AAAA_AAAA_AAAA
 	both := (slashes<<1 | odd) - slashes ^ odd

@@ -1,12 +1,12 @@
 package rawjson
 
-// IsBuffer says whether a value looks like a Buffer of Node.js after JSON.stringify: {"type":"Buffer","data":[…]}.
+// IsBuffer reports whether a value looks like a Node.js Buffer after JSON.stringify: {"type":"Buffer","data":[…]}.
 func IsBuffer(value []byte) bool {
 	return len(value) > 0 && value[0] == '{' && Text(First(value, "type")) == "Buffer"
 }
 
-// Buffer gives the bytes of a Buffer of Node.js after JSON.stringify. ok is false for any other value, and where the
-// data is not a list of bytes. The result has at most half as many bytes as the value.
+// Buffer returns the bytes of a Node.js Buffer after JSON.stringify. ok is false for any other value, and if the data
+// is not a list of bytes. The result has at most half as many bytes as the value.
 func Buffer(value []byte) (data []byte, ok bool) {
 	if !IsBuffer(value) {
 		return nil, false
@@ -18,7 +18,7 @@ func Buffer(value []byte) (data []byte, ok bool) {
 	return byteList(fields.Get("data"))
 }
 
-// byteList reads a list of whole numbers below 256, which is valid JSON.
+// byteList reads a list of whole numbers from 0 to 255. list must be valid JSON.
 func byteList(list []byte) ([]byte, bool) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, false

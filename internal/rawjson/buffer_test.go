@@ -27,7 +27,7 @@ func TestBufferIsItsBytes(t *testing.T) {
 	}
 }
 
-func TestBufferOfAnotherFormIsNone(t *testing.T) {
+func TestBufferOfAnotherFormIsRefused(t *testing.T) {
 	for _, value := range []string{
 		``, `null`, `"Buffer"`, `[104]`, `{}`, `{"type":"Buffer"}`, `{"type":"buffer","data":[104]}`, `{"data":[104]}`,
 		`{"type":"Buffer","data":"aGk="}`, `{"type":"Buffer","data":{"0":104}}`, `{"type":"Buffer","data":[256]}`,
@@ -55,7 +55,7 @@ func FuzzBuffer(f *testing.F) {
 		}
 		if strings.Contains(strings.ToLower(string(value)), `\u`) || json.Unmarshal(value, &want) != nil ||
 			len(want.Data) != len(data) {
-			t.Skip("encoding/json takes names in any case") // the last of them counts there
+			t.Skip("encoding/json takes names in any case") // there the last one counts
 		}
 		for i, b := range data {
 			require.Equal(t, want.Data[i], uint16(b))

@@ -28,14 +28,14 @@ type decoded struct {
 	Own    own                `json:"own"`
 	Owns   []*own             `json:"owns"`
 	When   time.Time          `json:"when"`
-	Addr   netip.Addr         `json:"addr"` // a text of its own
+	Addr   netip.Addr         `json:"addr"` // an encoding.TextUnmarshaler
 	Pair   [2]int             `json:"pair"`
 	Odd    odd                `json:"odd"`
 	Clash  clash              `json:"clash"`
 	Any2   any                `json:"any2"`
 	Lists  [][]string         `json:"lists"`
 	Hidden string             `json:"-"`
-	NoTag  string             // as it is called
+	NoTag  string             // uses the field's name
 	Small  int8               `json:"small,omitempty"`
 	Whole  uint16             `json:"whole"`
 	Empty  struct{}           `json:"empty"`
@@ -51,18 +51,18 @@ type embedded struct {
 
 type named string
 
-// odd has what only encoding/json reads.
+// odd has types that only encoding/json can read.
 type odd struct {
 	Quoted int `json:"quoted,omitempty,string"`
 }
 
-// clash has a name twice: the outer one counts.
+// clash has one name twice: encoding/json uses the outer field.
 type clash struct {
 	embedded
 	Flag int `json:"flag"`
 }
 
-// own reads itself, and not everything.
+// own decodes itself, and refuses some values.
 type own struct{ got string }
 
 func (o *own) UnmarshalJSON(data []byte) error {
@@ -73,7 +73,7 @@ func (o *own) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// FuzzUnmarshal compares with encoding/json, in good and in bad.
+// FuzzUnmarshal compares results and errors with those of encoding/json.
 func FuzzUnmarshal(f *testing.F) {
 	for _, text := range []string{
 		``, `null`, `[]`, `1`, `{`, `{} x`,
@@ -173,7 +173,7 @@ func TestPartIsMalformedByItself(t *testing.T) {
 	require.False(t, got.More.odd)
 }
 
-func TestUnmarshalPartsRefusesWhatIsNotJSON(t *testing.T) {
+func TestUnmarshalPartsRefusesInvalidJSON(t *testing.T) {
 	for _, data := range []string{``, `{`, `{"a":[1,}`, `{} {}`, `{"text":"a}`, `nul`} {
 		err := rawjson.UnmarshalParts([]byte(data), new(part))
 		require.ErrorContains(t, err, "not valid JSON", data)

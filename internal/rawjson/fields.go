@@ -5,21 +5,21 @@ import (
 	"slices"
 )
 
-// Field is a member of an object. It shares the bytes that it was read from.
-// It has no name, so that other packages may have the type, too.
+// Field is a member of an object. It shares the bytes that it was read from. It is an alias of an unnamed type, so that
+// other packages can declare the same type without an import.
 type Field = struct {
 	Name  string
 	Value json.RawMessage
 }
 
-// Fields are the members of an object, in their order and repeated names included. They are a list because a few of a
-// handful are looked at. Reading is safe for concurrent use.
+// Fields are the members of an object in their order. Repeated names are included. Fields is a list and not a map
+// because most objects are small and only a few members are read. Reading is safe for concurrent use.
 type Fields []Field
 
 // usualFields is the number of members that most objects do not exceed.
 const usualFields = 8
 
-// FieldsOf takes an object apart as [Members] does.
+// FieldsOf returns the members of an object. It shares the bytes of data, and fails as [Members] does.
 func FieldsOf(data []byte) (Fields, error) {
 	fields := make(Fields, 0, usualFields)
 	err := Members(data, fields.add)
@@ -28,16 +28,18 @@ func FieldsOf(data []byte) (Fields, error) {
 
 func (f *Fields) add(name, value []byte) { *f = append(*f, Field{UnsafeString(name), value}) }
 
-// worth is the size in bytes from which the fields of an object are kept for later questions.
-const worth = 512
+// minKept is the size in bytes from which the fields of a nested object are kept. A smaller object is quickly read
+// again.
+const minKept = 512
 
-// read takes the object at i apart, which is in another one, unless it is soon read again, or unusual.
+// read checks the value at i, which is a member of an object. It keeps the fields if the value is an object of at least
+// minKept bytes with at most usualFields members. It returns the position behind the value, as scan does.
 func (f *Fields) read(data []byte, i int) int {
 	*f = nil
 	if i >= len(data) || data[i] != '{' {
 		return scan(data, i, 1)
 	}
-	var found [usualFields]Field // on the stack, as long as nothing is appended
+	var found [usualFields]Field // stays on the stack
 	n := 0
 	end := visit(data, i, func(name []byte, i int) int {
 		end := scan(data, i, 2)
@@ -47,13 +49,13 @@ func (f *Fields) read(data []byte, i int) int {
 		n++
 		return end
 	})
-	if end-i >= worth && n <= len(found) {
+	if end-i >= minKept && n <= len(found) {
 		*f = slices.Clone(found[:n])
 	}
 	return end
 }
 
-// Get gives a member's value, nil where there is none. Of a repeated name the last counts.
+// Get returns a member's value, or nil if there is no such member. If a name is repeated, the last value counts.
 func (f Fields) Get(name string) json.RawMessage {
 	if i := f.index(name); i >= 0 {
 		return f[i].Value
@@ -61,7 +63,7 @@ func (f Fields) Get(name string) json.RawMessage {
 	return nil
 }
 
-// Set changes a member's value, or adds one.
+// Set changes the value that [Fields.Get] returns for name, or adds a member.
 func (f *Fields) Set(name string, value json.RawMessage) {
 	if i := f.index(name); i >= 0 {
 		(*f)[i].Value = value

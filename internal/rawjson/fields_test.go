@@ -10,7 +10,7 @@ import (
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
 
-// sameFields takes data apart by itself, and as a member of an object that is read in one pass.
+// sameFields requires that FieldsOf and MembersAndFields find the same fields in data.
 func sameFields(t *testing.T, data []byte) {
 	t.Helper()
 	want, wanted := rawjson.FieldsOf(data)
@@ -33,7 +33,7 @@ func sameFields(t *testing.T, data []byte) {
 	if err != nil {
 		return
 	}
-	// Whatever data has made of it, the last one is what counts.
+	// If data repeats the name, the last value counts.
 	var last []byte
 	for _, m := range members {
 		if m[0] == "a" {
@@ -41,7 +41,7 @@ func sameFields(t *testing.T, data []byte) {
 		}
 	}
 	value, err := rawjson.FieldsOf(last)
-	if len(last) < 512 || len(value) > 8 || err != nil { // err: it is no object
+	if len(last) < 512 || len(value) > 8 || err != nil { // err: not an object
 		value = nil
 	}
 	require.Equal(t, value, fields)
@@ -96,7 +96,7 @@ func TestFieldsOfARepeatedNameAreTheLast(t *testing.T) {
 
 func TestFirstIsTheFirstMemberOfAName(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"a":1,"b":2}`: "1", ` { "b" : {"a":2}, "\u0061" : [1] , "a":3}`: "[1]", `{"a":1,`: "1", // nobody looks further
+		`{"a":1,"b":2}`: "1", ` { "b" : {"a":2}, "\u0061" : [1] , "a":3}`: "[1]", `{"a":1,`: "1", // the rest is not checked
 		`{"b":{"a":2}}`: "", `{}`: "", `["a",1]`: "", `"a"`: "", ``: "", `{"a":}`: "", `{"b":},"a":1}`: "", `{"b"`: "",
 	} {
 		require.Equal(t, want, string(rawjson.First([]byte(data), "a")), data)

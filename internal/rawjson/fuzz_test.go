@@ -33,7 +33,7 @@ func FuzzMembers(f *testing.F) {
 		fields := map[string]json.RawMessage{}
 		err := rawjson.Members(data, func(name, value []byte) { fields[string(name)] = value })
 		var want map[string]json.RawMessage
-		if wanted := json.Unmarshal(data, &want); wanted != nil || want == nil { // which it is for null
+		if wanted := json.Unmarshal(data, &want); wanted != nil || want == nil { // null decodes to nil
 			require.Error(t, err)
 			return
 		}

@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// plan says how values of a type are read. It is made once for each type.
+// plan says how values of a type are read. Each type has one plan.
 type plan struct {
-	null bool // read is for null, too, which for any other plan changes nothing
+	null bool // read is called for null, too; for other plans null changes nothing
 	read func(d *decoder, i int, v reflect.Value) int
 }
 
@@ -22,14 +22,14 @@ func planOf(t reflect.Type) *plan {
 	}
 	b := builder{}
 	b.plan(t)
-	// Others may have made the same in the meantime: either is good.
+	// Other goroutines may have stored equal plans in the meantime. Any of them will do.
 	for t, p := range b {
 		plans.Store(t, p)
 	}
 	return b[t]
 }
 
-// builder holds the plans that are being made, because types may contain themselves.
+// builder holds the unfinished plans. It is needed because a type may contain itself.
 type builder map[reflect.Type]*plan
 
 var (
@@ -56,7 +56,7 @@ func (b builder) plan(t reflect.Type) *plan {
 	case pointer.Implements(textType) || t == numberType:
 		p.null, p.read = true, readByStandard
 	default:
-		p.null, p.read = t.Implements(partType), b.reader(t) // a pointer to a part is never nil
+		p.null, p.read = t.Implements(partType), b.reader(t) // a pointer to a part is set for null, too
 	}
 	return p
 }
@@ -92,27 +92,27 @@ func (b builder) reader(t reflect.Type) func(*decoder, int, reflect.Value) int {
 type object struct {
 	fields [slots][]field
 	known  int
-	folded map[string]bool // the fields' names in lower case, for encoding/json takes them in any
-	lower  bool            // they are in lower case themselves
+	folded map[string]bool // the fields' names in lower case, because encoding/json ignores case
+	lower  bool            // all names of fields are in lower case
 }
 
 type field struct {
 	name  string
 	plan  *plan
 	index []int
-	bit   uint64 // of those that have been seen
+	bit   uint64 // marks the field as seen
 }
 
 const (
-	slots     = 64 // for few names to share one
-	maxFields = 64 // have a bit
+	slots     = 64 // large enough that names rarely share a slot
+	maxFields = 64 // one bit of a uint64 for each
 )
 
 func slot(length int, first, last byte) int {
 	return (length*7 + int(first) + int(last)*5) % slots
 }
 
-// field returns the field of that name, or nil.
+// field returns the field with this name, or nil.
 func (o *object) field(name []byte) *field {
 	if len(name) == 0 {
 		return nil
@@ -130,7 +130,7 @@ func (o *object) field(name []byte) *field {
 func (o *object) hides(name []byte) bool {
 	upper := false
 	for _, c := range name {
-		if c >= 0x80 { // some letters fold to ASCII's
+		if c >= 0x80 { // some letters beyond ASCII fold to ASCII letters
 			return true
 		}
 		upper = upper || 'A' <= c && c <= 'Z'
@@ -138,8 +138,8 @@ func (o *object) hides(name []byte) bool {
 	return (upper || !o.lower) && o.folded[strings.ToLower(string(name))]
 }
 
-// add takes the fields of a struct that is embedded at an index. False means that there is something that only
-// encoding/json knows how to read.
+// add adds the fields of the struct t, which is embedded at the index at. It returns false if only encoding/json can
+// read the struct.
 func (b builder) add(o *object, t reflect.Type, at []int) bool {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -1,6 +1,6 @@
-// Package rawjson takes JSON apart without decoding it: the hot paths look at a few members of an
-// object and hand the rest on as it came. It takes what encoding/json takes: RFC 8259 with repeated
-// names and with any bytes in strings, UTF-8 or not.
+// Package rawjson reads parts of JSON without decoding all of it. The hot paths read a few members of an object and
+// pass the other bytes on unchanged. The package accepts the same JSON as encoding/json: RFC 8259, with repeated names,
+// and with any bytes in strings, even if they are not valid UTF-8. Its functions are safe for concurrent use.
 package rawjson
 
 import (
@@ -8,22 +8,23 @@ import (
 	"fmt"
 )
 
-// Valid says what encoding/json.Valid says, several times faster.
+// Valid gives the result of encoding/json.Valid, several times faster.
 func Valid(data []byte) bool {
 	end := scan(data, skipSpace(data, 0), 0)
 	return end >= 0 && skipSpace(data, end) == len(data)
 }
 
-// Members visits the members of a JSON object in their order, repeated names included, and checks all
-// of it in the same pass. value is a part of data, and so mostly is name, which has no escapes left:
-// data must not change while they are in use. It fails for what is not one JSON object and nothing
-// else; some members may have been visited by then.
+// Members calls member for each member of a JSON object, in their order and with repeated names, and checks the whole
+// document in the same pass. name is unescaped. value shares the bytes of data, and name does if it has no escapes:
+// data must not change while they are in use. Members returns an error if data is not exactly one JSON object. It may
+// have called member for some members before that.
 func Members(data []byte, member func(name, value []byte)) error {
 	return MembersAndFields(data, "", nil, member)
 }
 
-// MembersAndFields is [Members] that also takes the object apart, in the same pass, that is the member of a name. There
-// are no fields where that is something else, and none of what is small, which is soon read again.
+// MembersAndFields is [Members] that also reads the fields of the member named of, in the same pass. fields may be nil.
+// *fields is set to nil if that member is not an object, if it is smaller than 512 bytes, or if it has more than 8
+// members: [FieldsOf] reads such a value when it is needed. If there is no such member, *fields is left unchanged.
 func MembersAndFields(data []byte, of string, fields *Fields, member func(name, value []byte)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
@@ -49,8 +50,8 @@ func MembersAndFields(data []byte, of string, fields *Fields, member func(name, 
 	return nil
 }
 
-// First gives the value of the first member of a name, nil where an object has none or data is none. What stands behind
-// it is not looked at.
+// First returns the value of the first member with this name. It returns nil if there is none, or if data is not an
+// object. The bytes behind that value are not checked.
 func First(data []byte, name string) (value []byte) {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
@@ -60,15 +61,16 @@ func First(data []byte, name string) (value []byte) {
 		end := scan(data, i, 1)
 		if end >= 0 && string(member) == name {
 			value = data[i:end:end]
-			return ^end // which ends the visit
+			return ^end // stops the visit
 		}
 		return end
 	})
 	return value
 }
 
-// visit checks the object at i and has a function read the values of its members, which are given by name and
-// beginning. Like that function, it gives the position behind, or a complement.
+// visit checks the object at i and calls value for each member, with its name and the position of its value. value
+// returns the position behind the value, or the complement of a position to stop. visit returns the position behind the
+// object, or the complement.
 func visit(data []byte, i int, value func(name []byte, i int) int) int {
 	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
 		return i + 1
@@ -107,7 +109,7 @@ func visit(data []byte, i int, value func(name []byte, i int) int) int {
 
 var errNoObject = errors.New("not a JSON object")
 
-// nameOf returns a quoted name without its quotes and escapes.
+// nameOf returns the text of a quoted name: without quotes, and unescaped.
 func nameOf(quoted []byte) []byte {
 	if name := inside(quoted); isPlain(name) {
 		return name[:len(name):len(name)]
@@ -115,5 +117,5 @@ func nameOf(quoted []byte) []byte {
 	return AppendText(nil, quoted)
 }
 
-// fault returns the error for a negative position. It shows nothing of the data, which may be secret.
+// fault returns the error for the complement of a position. It quotes nothing of the data, which may be secret.
 func fault(at int) error { return fmt.Errorf("not valid JSON at byte %d", ^at) }

@@ -41,7 +41,7 @@ func TestMembersValueHasNoSpareCapacity(t *testing.T) {
 	require.Equal(t, `{"a":1,"b":2}`, string(data))
 }
 
-func TestMembersRefusesWhatIsNotOneObject(t *testing.T) {
+func TestMembersRefusesAnythingButOneObject(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]string{
 		"nothing": "", "blank": " ", "a list": "[]", "a number": "1", "null": "null", "cut off": `{"a":1`,
@@ -68,7 +68,7 @@ func TestMembersErrorQuotesNothing(t *testing.T) {
 
 func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
 
-// texts are values around the edges of the grammar, strings foremost.
+// texts are values at the edges of the grammar, most of them strings.
 var texts = []string{
 	`""`, `"plain"`, `"more than eight plain bytes"`, `"\u00e9\"\\\/\b\f\n\r\t"`, `"é, and 漢字 behind it"`, "\"\xff\"",
 	"\"seven..\xff\xe2\x82\\n\x82\"",
@@ -108,7 +108,7 @@ func TestTextAgreesWithTheStandard(t *testing.T) {
 	}
 }
 
-// Long strings are read in blocks: whatever is in one must mean the same at each of its edges.
+// Long strings are read in blocks. An escape must mean the same at every position of a block.
 func TestTextOfManyBlocks(t *testing.T) {
 	t.Parallel()
 	for _, value := range texts {
@@ -126,7 +126,7 @@ func TestTextOfManyBlocks(t *testing.T) {
 	}
 }
 
-// sameText compares what is read with what encoding/json reads, of a string that is one.
+// sameText requires that Text and encoding/json read the same text, if value is a string.
 func sameText(t *testing.T, value []byte) {
 	t.Helper()
 	text := rawjson.Text(value)
@@ -153,7 +153,7 @@ func TestTextAllocatesOnce(t *testing.T) {
 	for _, value := range []string{
 		`"plain, and long enough to be allocated at all"`, `"escaped: \"\\\u00e9\ud83d\ude00\" and so on, and so on"`,
 	} {
-		// one is value's own
+		// The second allocation is []byte(value).
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { rawjson.Text([]byte(value)) }), 2.0, value)
 	}
 }

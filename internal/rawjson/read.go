@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// The functions here read the value at i into v, see decoder.read.
+// The functions in this file read the value at i into v, as decoder.read does.
 
 func (o *object) read(d *decoder, i int, v reflect.Value) int {
 	if d.data[i] != '{' {
@@ -27,7 +27,7 @@ func (o *object) read(d *decoder, i int, v reflect.Value) int {
 		}
 		target := v.FieldByIndex(f.index)
 		if seen&f.bit != 0 {
-			if d.exact { // encoding/json merges some values with what was there before
+			if d.exact { // encoding/json merges some repeated values
 				return ^i
 			}
 			target.SetZero()
@@ -54,10 +54,10 @@ func listReader(elem *plan) func(*decoder, int, reflect.Value) int {
 	}
 }
 
-// few is the capacity that a list begins with. Most lists have no more items.
-const few = 4
+// firstCap is the capacity that a list begins with. Most lists have no more items.
+const firstCap = 4
 
-// list reads a list behind its first bracket.
+// list reads a list into v. i is the position behind the opening bracket and white space.
 func (d *decoder) list(elem *plan, i int, v reflect.Value) int {
 	if i < len(d.data) && d.data[i] == ']' {
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
@@ -65,7 +65,7 @@ func (d *decoder) list(elem *plan, i int, v reflect.Value) int {
 	}
 	for n := 0; ; n++ {
 		if n == v.Cap() {
-			v.Grow(few)
+			v.Grow(firstCap)
 		}
 		v.SetLen(n + 1)
 		if i = d.read(elem, i, v.Index(n)); i < 0 {
@@ -154,7 +154,7 @@ func readFloat(d *decoder, i int, v reflect.Value) int {
 	return end
 }
 
-// number returns the number at i, or "" for any other value.
+// number returns the text of the number at i and the position behind it. For any other value, text is "" and end is i.
 func (d *decoder) number(i int) (text string, end int) {
 	if d.data[i] != '-' && (d.data[i] < '0' || '9' < d.data[i]) {
 		return "", i
@@ -178,11 +178,12 @@ func readByItself(d *decoder, i int, v reflect.Value) int {
 	return d.whole(i, v, v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON)
 }
 
-// readByStandard reads rare types by encoding/json.
+// readByStandard reads rare types with encoding/json.
 func readByStandard(d *decoder, i int, v reflect.Value) int {
 	return d.whole(i, v, func(value []byte) error { return json.Unmarshal(value, v.Addr().Interface()) })
 }
 
+// whole reads a value with a function that gets all bytes of it.
 func (d *decoder) whole(i int, v reflect.Value, read func([]byte) error) int {
 	end := scan(d.data, i, d.depth)
 	if end < 0 {

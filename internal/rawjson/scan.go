@@ -5,14 +5,14 @@ import (
 	"math/bits"
 )
 
-// The functions here take the position at which something begins and give the one behind it. Where it
-// is not valid JSON, they give the complement of the position of the fault, which is negative.
+// The functions in this file take the position at which something begins, and return the position behind it. If it is
+// not valid JSON, they return the complement of the position of the fault, which is negative.
 
-// maxDepth is how deep values may nest, the limit of encoding/json. Nothing here recurses, but those who
-// read the values afterwards do.
+// maxDepth is how deep values may nest. It is the limit of encoding/json. The functions in this file do not recurse,
+// but the code that reads the values afterwards may.
 const maxDepth = 10_000
 
-// scan checks a value. depth is the number of objects and lists round it.
+// scan checks the value at i. depth is the number of objects and lists around it.
 func scan(data []byte, i, depth int) int {
 	if i >= len(data) {
 		return ^i
@@ -28,8 +28,8 @@ func scan(data []byte, i, depth int) int {
 
 // scanNested checks an object or a list.
 func scanNested(data []byte, i, depth int) int {
-	var room [64]byte // on the stack, which is enough for nearly everything
-	open := room[:0]  // the brackets that are to come, the next one last
+	var room [64]byte // on the stack; enough for nearly all documents
+	open := room[:0]  // the closing brackets that are still to come, the next one last
 	for {
 		if i >= len(data) {
 			return ^i
@@ -39,7 +39,7 @@ func scanNested(data []byte, i, depth int) int {
 			if depth+len(open) >= maxDepth {
 				return ^i
 			}
-			open = append(open, c+2) // its counterpart in ASCII
+			open = append(open, c+2) // '}' is '{'+2 in ASCII, and ']' is '['+2
 			if i = skipSpace(data, i+1); i >= len(data) {
 				return ^i
 			}
@@ -60,7 +60,7 @@ func scanNested(data []byte, i, depth int) int {
 		if i < 0 {
 			return i
 		}
-		for { // a value is complete, and with it perhaps what it is in
+		for { // a value is complete, and perhaps the objects and lists around it
 			if i = skipSpace(data, i); i >= len(data) {
 				return ^i
 			}
@@ -85,7 +85,7 @@ func scanNested(data []byte, i, depth int) int {
 	}
 }
 
-// scanName checks a member's name and its colon, and gives the beginning of its value.
+// scanName checks a member's name and its colon, and returns the position of its value.
 func scanName(data []byte, i int) int {
 	if i >= len(data) || data[i] != '"' {
 		return ^i
@@ -110,7 +110,7 @@ func skipSpace(data []byte, i int) int {
 	return i
 }
 
-// scanText checks a string behind its first quote.
+// scanText checks a string. i is the position behind its opening quote.
 func scanText(data []byte, i int) int {
 	for tried := false; i < len(data); {
 		if i+8 <= len(data) {
@@ -124,7 +124,7 @@ func scanText(data []byte, i int) int {
 		switch c := data[i]; {
 		case c == '"':
 			return i + 1
-		case c == '\\' && !tried: // and more are likely
+		case c == '\\' && !tried: // more escapes are likely
 			tried = true
 			var done bool
 			if i, done = scanBlocks(data, i); done {
@@ -145,8 +145,8 @@ func scanText(data []byte, i int) int {
 	return ^i
 }
 
-// scanPlain is scanText that also knows the strings that mean what stands in them: ASCII without escapes. It does not
-// recognise those at the data's very end.
+// scanPlain is scanText that also says whether the string is plain: ASCII without escapes, so that its bytes are its
+// text. A plain string in the last bytes of data may be reported as not plain.
 func scanPlain(data []byte, i int) (end int, plain bool) {
 	for ; i+8 <= len(data); i += 8 {
 		x := binary.LittleEndian.Uint64(data[i:])
@@ -160,8 +160,8 @@ func scanPlain(data []byte, i int) (end int, plain bool) {
 	return scanText(data, i), false
 }
 
-// scanBlocks is scanText for whole blocks. It gives up before one with a control character, which is
-// behind the string if all is well.
+// scanBlocks is scanText for whole blocks. It stops before a block with a control character; in valid JSON that
+// character is behind the string. If done is false, scanText goes on at end.
 func scanBlocks(data []byte, i int) (end int, done bool) {
 	for i+blockSize <= len(data) {
 		quotes, slashes, controls := block(data[i:])
@@ -169,10 +169,10 @@ func scanBlocks(data []byte, i int) (end int, done bool) {
 			break
 		}
 		by, letters := escapes(slashes)
-		rest := letters &^ (quotes | slashes) // which are good
+		rest := letters &^ (quotes | slashes) // an escaped quote or backslash is valid
 		quotes &^= letters
 		if quotes != 0 {
-			rest &= quotes ^ (quotes - 1) // what comes before the end
+			rest &= quotes ^ (quotes - 1) // only those before the end of the string
 		}
 		for ; rest != 0; rest &= rest - 1 {
 			at := i + bits.TrailingZeros64(rest) - 1
@@ -183,12 +183,12 @@ func scanBlocks(data []byte, i int) (end int, done bool) {
 		if quotes != 0 {
 			return i + bits.TrailingZeros64(quotes) + 1, true
 		}
-		i += blockSize - int(by>>(blockSize-1)) // an escape at the end is read again, with its letter
+		i += blockSize - int(by>>(blockSize-1)) // read an escape at the block's end again, with its letter
 	}
 	return i, false
 }
 
-// escapeLength returns the length of the escape at i, or 0 if there is none.
+// escapeLength returns the length in bytes of the escape at i, or 0 if there is none.
 func escapeLength(data []byte, i int) int {
 	if i+1 < len(data) && escaped[data[i+1]] != 0 {
 		return 2
@@ -199,23 +199,22 @@ func escapeLength(data []byte, i int) int {
 	return 0
 }
 
-// stopsIn sets the highest bit of those of eight bytes that are a quote, a backslash or a control
-// character. Only the lowest is certain, as it may have borrowed from the bytes above it.
+// stopsIn returns a word with the highest bit set in each byte that is a quote, a backslash or a control character.
+// Only the lowest set bit is certain: the subtraction may borrow from the bytes above it.
 func stopsIn(x uint64) uint64 {
-	quote := x ^ 0x02*ones // puts the quote right above the control characters, and nothing else below '!'
+	quote := x ^ 0x02*ones // moves the quote to 0x20, right above the control characters; no other byte moves below '!'
 	slash := x ^ '\\'*ones
 	return ((quote-0x21*ones)&^quote | (slash-ones)&^slash) & tops
 }
 
-// escaped returns the byte that a letter behind a backslash stands for, or 0 if it stands for none.
+// escaped maps a letter behind a backslash to the byte that it stands for, or to 0 if there is no such escape.
 var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// hex4 reads the four hexadecimal digits of the \uXXXX at i.
-func hex4(data []byte, i int) (rune, bool) {
+// hex4 reads the four hexadecimal digits of the \uXXXX at i. ok is false if there is no such escape.
+func hex4(data []byte, i int) (char rune, ok bool) {
 	if i+6 > len(data) || data[i] != '\\' || data[i+1] != 'u' {
 		return 0, false
 	}
-	var char rune
 	for _, c := range data[i+2 : i+6] {
 		switch {
 		case '0' <= c && c <= '9':

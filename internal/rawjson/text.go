@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Text is the value of a JSON string, "" for any other JSON value. Invalid UTF-8 in it is replaced, byte
-// for byte, as encoding/json does.
+// Text returns the text of a JSON string, or "" for any other JSON value. Each byte of invalid UTF-8 is replaced by
+// U+FFFD, as encoding/json does. value must be valid JSON.
 func Text(value []byte) string {
 	inner := inside(value)
 	if len(inner) == 0 {
@@ -26,8 +26,8 @@ func Text(value []byte) string {
 	return unsafe.String(unsafe.SliceData(text), len(text)) // #nosec G103 -- no other code has the bytes
 }
 
-// StringNoCopy is [Text] without a copy, unless value has escapes or invalid UTF-8. The result shares the bytes of
-// value, which must not change as long as the result is used.
+// StringNoCopy is [Text] without a copy. The result shares the bytes of value, which must not change while the result
+// is in use. If value has escapes or invalid UTF-8, it is copied.
 func StringNoCopy(value []byte) string {
 	if inner := inside(value); isPlain(inner) {
 		return UnsafeString(inner)
@@ -35,21 +35,22 @@ func StringNoCopy(value []byte) string {
 	return Text(value)
 }
 
-// UnsafeString returns data as a string without a copy. data must not change as long as the string is used.
+// UnsafeString returns data as a string without a copy. data must not change while the string is in use.
 func UnsafeString(data []byte) string {
-	return unsafe.String(unsafe.SliceData(data), len(data)) // #nosec G103 -- the caller guarantees it
+	return unsafe.String(unsafe.SliceData(data), len(data)) // #nosec G103 -- the caller does not change data
 }
 
-// AppendQuote appends a text as a JSON string, without the escapes of HTML. Invalid UTF-8 in it is replaced.
+// AppendQuote appends a text as a JSON string to dst. It does not escape HTML characters such as <. Each byte of
+// invalid UTF-8 is replaced by U+FFFD.
 func AppendQuote(dst []byte, text string) []byte {
 	if isBare(text) {
 		return append(append(append(dst, '"'), text...), '"')
 	}
-	dst, _ = jsontext.AppendQuote(dst, text) // it fails only for invalid UTF-8, which it has replaced
+	dst, _ = jsontext.AppendQuote(dst, text) // the error reports invalid UTF-8, which is replaced
 	return dst
 }
 
-// isBare says whether a text is ASCII without characters that need escapes.
+// isBare reports whether a text is ASCII without characters that need escapes.
 func isBare(text string) bool {
 	data := unsafe.Slice(unsafe.StringData(text), len(text)) // #nosec G103 -- it is only read
 	for ; len(data) >= 8; data = data[8:] {
@@ -68,7 +69,7 @@ func isBare(text string) bool {
 // AppendText appends [Text] of a JSON value to dst.
 func AppendText(dst, value []byte) []byte { return appendText(dst, inside(value)) }
 
-// inside returns the bytes between a string's quotes, and nothing for any other value.
+// inside returns the bytes between a string's quotes, or nil for any other value.
 func inside(value []byte) []byte {
 	if len(value) < 2 || value[0] != '"' {
 		return nil
@@ -76,22 +77,22 @@ func inside(value []byte) []byte {
 	return value[1 : len(value)-1]
 }
 
-// isPlain says whether a string has no escapes and is ASCII, so that its bytes are its value.
+// isPlain reports whether a string has no escapes and is valid UTF-8, so that its bytes are its text.
 func isPlain(inner []byte) bool { return bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) }
 
-// appendText copies eight bytes at a time and goes on where an escape begins: there is room, since what
-// is written is never longer than what was read.
+// appendText appends the text between a string's quotes to dst. It copies eight bytes at a time, up to the next escape.
+// There is room for them, because a text is never longer than its JSON.
 func appendText(dst, inner []byte) []byte {
 	dst = slices.Grow(dst, len(inner))
 	out := dst[len(dst) : len(dst)+len(inner)]
-	n, i, high := 0, 0, uint64(0) // written, read, and all bits seen
+	n, i, high := 0, 0, uint64(0) // bytes written, bytes read, and all bits seen
 	for i < len(inner) {
 		if i+8 <= len(inner) {
 			x := binary.LittleEndian.Uint64(inner[i:])
 			binary.LittleEndian.PutUint64(out[n:], x)
 			high |= x
 			slash := x ^ '\\'*ones
-			run := bits.TrailingZeros64((slash-ones)&^slash&tops) / 8 // 8 where there is none
+			run := bits.TrailingZeros64((slash-ones)&^slash&tops) / 8 // 8 if there is no backslash
 			n, i = n+run, i+run
 			if run == 8 {
 				continue
@@ -119,10 +120,11 @@ func appendText(dst, inner []byte) []byte {
 	return dst[:len(dst)+n]
 }
 
-// unicodeEscape reads the \uXXXX at i, or two of them that make one character, and says how long that is.
+// unicodeEscape reads the \uXXXX at i, or two of them that are a surrogate pair. It returns the character and the
+// number of bytes read.
 func unicodeEscape(data []byte, i int) (rune, int) {
 	char, ok := hex4(data, i)
-	if !ok { // which is not valid JSON
+	if !ok { // not valid JSON
 		return '?', 2
 	}
 	if !utf16.IsSurrogate(char) {
@@ -135,7 +137,7 @@ func unicodeEscape(data []byte, i int) (rune, int) {
 	return char, 12
 }
 
-// appendReplaced appends the text and replaces each byte that is not part of a character.
+// appendReplaced appends the text, with U+FFFD for each byte of invalid UTF-8.
 func appendReplaced(dst, text []byte) []byte {
 	for len(text) > 0 {
 		char, size := utf8.DecodeRune(text)

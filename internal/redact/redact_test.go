@@ -43,7 +43,7 @@ func TestSecretIsRemovedInEveryForm(t *testing.T) {
 	require.Equal(t, "a short word stays", s.Redact("a short word stays"))
 }
 
-func TestSecretIsNoShortTextWordOrNumber(t *testing.T) {
+func TestSecretIsNotAShortTextWordOrNumber(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		value, text string
@@ -83,7 +83,7 @@ func TestSecretIsNoShortTextWordOrNumber(t *testing.T) {
 	}
 }
 
-func TestSecretsWithOnePrefixLongestIsReplaced(t *testing.T) {
+func TestSecretsWithACommonPrefixAreReplacedWhole(t *testing.T) {
 	t.Parallel()
 	var s redact.Secrets
 	for i := range 20 {

@@ -51,7 +51,7 @@ func TestBucketIsAKeyValueBucket(t *testing.T) {
 	require.EqualValues(t, 1, status.History())
 }
 
-func TestWatchTellsOfWhatWasDeletedWhileItWasAway(t *testing.T) {
+func TestWatchReportsKeysDeletedDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	s := startNATS(t)
 	nc := connect(t, s.ClientURL())

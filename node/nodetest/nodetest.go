@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/node"
+	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
 // Node is a node that runs until its test ends.
@@ -32,19 +32,17 @@ var started atomic.Int64
 // says what the node hosts.
 func Start(tb testing.TB, options ...node.Option) *Node {
 	tb.Helper()
-	dir := tb.TempDir()
-	config := fmt.Sprintf(`
+	own := fmt.Sprintf(`
 node: {id: "nodetest-%d-%d", tuning: false}
-nats: {servers: ["nats://127.0.0.1:0"], embedded: true, storeDir: %q}
-channels: {dsn: %q}
-events: {spool: {path: %q}}
 http: {listen: "127.0.0.1:0"}
 media: {allowPrivate: true}
 log: {level: debug}
-`, os.Getpid(), started.Add(1), filepath.Join(dir, "nats"),
-		filepath.Join(dir, "channels.db"), filepath.Join(dir, "spool.db"))
+`, os.Getpid(), started.Add(1))
 	running, err := node.Start(
-		tb.Context(), append([]node.Option{node.Config(config), node.LogTo(tb.Output())}, options...)...,
+		tb.Context(),
+		append(
+			[]node.Option{node.Config(config.Temporary(tb.TempDir())), node.Config(own), node.LogTo(tb.Output())}, options...,
+		)...,
 	)
 	require.NoError(tb, err)
 	tb.Cleanup(running.Close)

@@ -55,6 +55,20 @@ func (parrot) ValidateCredentials(_ context.Context, credentials, _ map[string]s
 	return credentials["token"] != token("refused"), nil
 }
 
+// PlanSetup is for a platform that has no webhook yet, or cannot be reached.
+func (parrot) PlanSetup(
+	_ context.Context, ch *integration.Channel, wanted integration.Setup,
+) (*integration.SetupPlan, error) {
+	if ch.ID == "unreachable" {
+		return nil, errors.New("dial https://api/bot" + ch.Credentials["token"])
+	}
+	plan := &integration.SetupPlan{Install: func(context.Context) ([]string, error) {
+		return []string{"done with " + ch.Credentials["token"]}, nil
+	}}
+	plan.Change("url", "", wanted.URL, wanted.Force)
+	return plan, nil
+}
+
 // announcer records what is announced, and fails when told to.
 type announcer struct {
 	mu   sync.Mutex

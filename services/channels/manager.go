@@ -244,6 +244,21 @@ func (m *Manager) sealed(ctx context.Context, id string) (*integration.Channel, 
 
 // Test asks the platform whether a channel works and says what to fix.
 func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, error) {
+	if _, err := m.load(ctx, id); err != nil {
+		return nil, err // before the nodes are asked
+	}
+	reports := m.reports(ctx)
+	return m.test(ctx, id, reports.Suspended[id], reports.Connections[id])
+}
+
+// TestListed is Test for a channel of [Manager.List], which has asked the nodes already.
+func (m *Manager) TestListed(ctx context.Context, v *View) (*integration.Diagnosis, error) {
+	return m.test(ctx, v.ID, v.Suspended, v.Connections)
+}
+
+func (m *Manager) test(
+	ctx context.Context, id string, suspended []Suspended, connections []integration.Connection,
+) (*integration.Diagnosis, error) {
 	ch, err := m.load(ctx, id)
 	if err != nil {
 		return nil, err
@@ -253,12 +268,11 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 		return nil, m.noPlatform(ch.Platform)
 	}
 	diagnosis := integration.Diagnose(ctx, def, ch, m.Secrets)
-	reports := m.reports(ctx)
 	var findings []integration.Finding
-	for _, s := range reports.Suspended[id] {
+	for _, s := range suspended {
 		findings = append(findings, s.finding())
 	}
-	for _, c := range reports.Connections[id] {
+	for _, c := range connections {
 		if c.State != integration.ConnectionReady {
 			findings = append(findings, connectionFinding(&c))
 		}
@@ -268,6 +282,22 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 		diagnosis.Findings, diagnosis.OK = append(diagnosis.Findings, finding), false
 	}
 	return diagnosis, nil
+}
+
+// SetUp sets a channel up at its platform: where its webhooks go, and what belongs to that. With dryRun it only says
+// what would change.
+func (m *Manager) SetUp(
+	ctx context.Context, id string, wanted integration.Setup, dryRun bool,
+) (*integration.SetupResult, error) {
+	ch, err := m.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	def, ok := m.Platform(ch.Platform)
+	if !ok {
+		return nil, m.noPlatform(ch.Platform)
+	}
+	return integration.SetUp(ctx, def, ch, wanted, dryRun, m.Secrets)
 }
 
 // Validate checks a channel by the fields of its platform. Its error is a ValidationError with one entry for each

@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -21,7 +22,8 @@ const (
 	AllTenants      = "tenants.all"
 )
 
-// Definition defines the service that manages channels: channels.get, list, create, update, remove and test.
+// Definition defines the service that manages channels: channels.get, list, create, update, remove, test
+// and setup.
 func Definition(m *Manager) integration.ServiceDefinition {
 	s := &service{m}
 	read, write := []string{PermissionRead, PermissionWrite}, []string{PermissionWrite}
@@ -46,6 +48,10 @@ func Definition(m *Manager) integration.ServiceDefinition {
 			integration.NewAction("test", s.test, action.Spec{
 				Description: "Asks the platform whether a channel can work, and says what to fix.", Rest: "POST /:id/test",
 				Permissions: read, Timeout: 30 * time.Second,
+			}),
+			integration.NewAction("setup", s.setUp, action.Spec{
+				Description: "Sets a channel up at its platform, or says what would change.", Rest: "POST /:id/setup",
+				Permissions: write, Timeout: time.Minute,
 			}),
 		},
 	}
@@ -188,4 +194,24 @@ func (s *service) test(ctx *integration.Context, in ByID) (*integration.Diagnosi
 		return nil, err
 	}
 	return s.manager.Test(ctx, in.ID)
+}
+
+// SetupParams select a channel and say what is wanted of its platform.
+type SetupParams struct {
+	ID       string          `json:"id" params:"min:1"`
+	URL      string          `json:"url" params:"optional|max:2048"` // "" means the channel's publicUrl
+	DryRun   bool            `json:"dryRun" params:"optional"`
+	Force    bool            `json:"force" params:"optional"`
+	Commands json.RawMessage `json:"commands" params:"optional"` // an array
+	AppID    string          `json:"appId" params:"optional|max:256"`
+	AppToken string          `json:"appToken" params:"optional|secret|max:4096"`
+}
+
+func (s *service) setUp(ctx *integration.Context, in SetupParams) (*integration.SetupResult, error) {
+	if _, err := s.get(ctx, ByID{in.ID}); err != nil {
+		return nil, err
+	}
+	return s.manager.SetUp(ctx, in.ID, integration.Setup{
+		URL: in.URL, Commands: in.Commands, AppID: in.AppID, AppToken: in.AppToken, Force: in.Force,
+	}, in.DryRun)
 }

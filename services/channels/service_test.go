@@ -24,7 +24,7 @@ func creation(id string) object {
 // calls are params of each action that a user of t1 can call.
 var calls = map[string]object{
 	"get": {"id": "c1"}, "list": {}, "test": {"id": "c1"}, "create": creation("new"),
-	"update": {"id": "c1", "name": "Rex"}, "remove": {"id": "c2"},
+	"update": {"id": "c1", "name": "Rex"}, "remove": {"id": "c2"}, "setup": {"id": "c1", "url": "https://gw.example/"},
 }
 
 func TestPermissionsOfChannelActions(t *testing.T) {
@@ -48,7 +48,7 @@ func TestPermissionsOfChannelActions(t *testing.T) {
 	} {
 		t.Run(who, func(t *testing.T) {
 			b := newHarness(t)
-			for _, name := range []string{"get", "list", "test", "create", "update", "remove"} {
+			for _, name := range []string{"get", "list", "test", "setup", "create", "update", "remove"} {
 				code := test.write
 				if name == "get" || name == "list" || name == "test" {
 					code = test.read
@@ -106,6 +106,7 @@ func TestUserWithoutATenantSeesNoChannel(t *testing.T) {
 	nobodys := user("", channels.PermissionRead, channels.PermissionWrite)
 	for name, params := range map[string]object{
 		"get": {"id": "c9"}, "test": {"id": "c9"}, "update": {"id": "c9", "name": "Rex"}, "remove": {"id": "c9"},
+		"setup": {"id": "c9", "url": "https://gw.example/"},
 	} {
 		theirs := b.refusal(nobodys, name, params, 404, "CHANNEL_NOT_FOUND")
 		params["id"] = "c8"
@@ -404,6 +405,28 @@ func TestTestSaysWhatToFix(t *testing.T) {
 		b.answer(writer, "create", creation(id))
 		require.Contains(t, b.answer(reader, "test", object{"id": id}), want)
 	}
+}
+
+func TestSetupSaysWhatItChanges(t *testing.T) {
+	b := newHarness(t)
+	for _, dryRun := range []bool{true, false} {
+		result := decode[integration.SetupResult](t, b.answer(writer, "setup", object{
+			"id": "c1", "url": "https://gw.example", "dryRun": dryRun,
+		}))
+		require.Equal(t, "https://gw.example/parrot/c1", result.URL)
+		require.Equal(t, []integration.SetupChange{{Name: "url", New: result.URL}}, result.Changes)
+		require.Equal(t, []any{dryRun, !dryRun}, []any{result.DryRun, result.Done})
+	}
+	for name, params := range map[string]object{
+		"no URL": {"id": "c1"}, "http": {"id": "c1", "url": "http://gw.example/"},
+		"a login": {"id": "c1", "url": "https://u:" + canary + "@gw.example/"},
+	} {
+		require.Contains(t, b.refusal(writer, "setup", params, 422, "VALIDATION_ERROR").Message, "url: ", name)
+	}
+	b.answer(writer, "create", creation("unreachable"))
+	params := object{"id": "unreachable", "url": "https://gw.example/"}
+	refusal := b.refusal(writer, "setup", params, 503, "PLATFORM_UNAVAILABLE")
+	require.Equal(t, "dial https://api/bot[redacted]", refusal.Message)
 }
 
 func TestStoreThatDoesNotAnswerIsRetryable(t *testing.T) {

@@ -58,7 +58,7 @@ func TestNormalizeRefusesOtherPayloads(t *testing.T) {
 	}
 }
 
-func TestPingBecomesNoMessage(t *testing.T) {
+func TestPingDoesNotBecomeAMessage(t *testing.T) {
 	for _, body := range []string{`{"id":"1","type":1,"token":"t"}`, `{"version":1,"application_id":"1","type":0}`} {
 		require.Empty(t, normalize(t, webhook(body)))
 	}

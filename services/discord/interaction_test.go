@@ -118,7 +118,7 @@ func TestAnswerReplacesThinkingOnce(t *testing.T) {
 	}
 }
 
-func TestAnswersAtOnceReplaceNoOther(t *testing.T) {
+func TestAnswersAtOnceDoNotReplaceEachOther(t *testing.T) {
 	server, ch := newServer(t)
 	platform := newPlatform(t)
 	var wg sync.WaitGroup

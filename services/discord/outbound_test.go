@@ -421,7 +421,7 @@ func TestDirectMessageChannelIsCached(t *testing.T) {
 	)
 }
 
-func TestRateLimitPausesWhatItIsAbout(t *testing.T) {
+func TestRateLimitPausesOnlyItsScope(t *testing.T) {
 	for name, test := range map[string]struct {
 		body   string
 		header http.Header
@@ -522,7 +522,7 @@ func TestErrorListsTheFaultsOfAForm(t *testing.T) {
 	}
 }
 
-func TestBlockByTheEdgeIsNoFaultOfTheMessage(t *testing.T) {
+func TestBlockByTheEdgeIsNotAFaultOfTheMessage(t *testing.T) {
 	server, ch := newServer(t)
 	server.Script(
 		discordtest.CreateMessage, discordtest.Response{Status: http.StatusForbidden, Body: "<html>Access denied</html>"},

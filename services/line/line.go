@@ -97,7 +97,7 @@ func (p *platform) api(ch *integration.Channel) *httpapi.API {
 
 // CheckHealth asks who the account is, whether its webhook is in use, and for the month's quota.
 func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*integration.Health, error) {
-	asked, err := p.api(ch).AskAll(ctx, "info", "channel/webhook/endpoint", "message/quota", "message/quota/consumption")
+	asked, err := p.api(ch).AskAll(ctx, "info", endpointPath, "message/quota", "message/quota/consumption")
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 		"userId": bot["userId"], "webhook": hook["endpoint"], "quota": quota["value"], "used": used["totalUsage"],
 	})
 	if limit := quota.Int("value"); !hook.Bool("active") {
-		health.Degrade("no webhooks come: switch Use webhook on in LINE's console")
+		health.Degrade(useWebhook)
 	} else if limit > 0 && used.Int("totalUsage") >= limit {
 		health.Degrade("the month's quota is used up: only replies go out")
 	}

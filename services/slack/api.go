@@ -36,6 +36,20 @@ type status struct {
 	Metadata struct {
 		Messages []string `json:"messages"`
 	} `json:"response_metadata"`
+	Errors json.RawMessage `json:"errors"` // of a manifest
+}
+
+// manifestErrors says what is wrong with a manifest.
+func (s *status) manifestErrors() []string {
+	var list []struct{ Message, Pointer string }
+	if s.Errors == nil || json.Unmarshal(s.Errors, &list) != nil {
+		return nil
+	}
+	var texts []string
+	for _, e := range list {
+		texts = append(texts, e.Pointer+": "+e.Message)
+	}
+	return texts
 }
 
 // is says whether ok has this value.
@@ -59,7 +73,8 @@ func readAnswer(answer *httpapi.Answer) ([]byte, *integration.Refusal, error) {
 func (s *status) refusal() *integration.Refusal {
 	code := string(s.Error) // what is no text is no code of Slack's, and is told as it is
 	_ = json.Unmarshal(s.Error, &code)
-	r := &integration.Refusal{Code: code, Text: cmp.Or(code, "refused without a reason"), Details: s.Metadata.Messages}
+	r := &integration.Refusal{Code: code, Text: cmp.Or(code, "refused without a reason")}
+	r.Details = append(s.manifestErrors(), s.Metadata.Messages...)
 	if s.Needed != "" {
 		scopes := fmt.Sprintf(
 			"the token needs the scope %s and has %s: add it and install the app again", s.Needed, s.Provided,

@@ -160,7 +160,7 @@ func TestSendThatCannotReachSlackIsTransient(t *testing.T) {
 	requireError(t, err, integration.FaultTransient, "PLATFORM_UNREACHABLE")
 }
 
-func TestAPIBaseThatIsNoURLIsPermanent(t *testing.T) {
+func TestAPIBaseThatIsNotAURLIsPermanent(t *testing.T) {
 	_, ch := newServer(t)
 	ch.Settings["apiBase"] = "http://[::1"
 	_, err := newPlatform(t).Send(t.Context(), text("hi"), ch)

@@ -73,7 +73,7 @@ func TestEventThatIsSentAgainSaysSo(t *testing.T) {
 	}
 }
 
-func TestEditIsOneInAllItsEvents(t *testing.T) {
+func TestEditIsTheSameInAllItsEvents(t *testing.T) {
 	const was = `{"user":"U1","text":"<@U0BOT> hi","ts":"1799999000.000100"}`
 	const now = `"user":"U1","text":"<@U0BOT> ho","ts":"1799999000.000100","edited":{"user":"U1","ts":"1799999005.000000"}`
 	keys := map[string]string{}
@@ -187,7 +187,7 @@ func TestAttachmentsAndForwardedMessagesAreRead(t *testing.T) {
 	}
 }
 
-func TestEMailThatSlackPostsIsNoEcho(t *testing.T) {
+func TestEMailThatSlackPostsIsNotAnEcho(t *testing.T) {
 	const mail = `"files":[{"id":"F1","mode":"email","filetype":"email","mimetype":"text/html","subject":"Leak",` +
 		`"from":[{"address":"ada@example.org","name":"Ada"}],"plain_text":"It drips.","preview_plain_text":"It"}]`
 	for name, event := range map[string]string{
@@ -229,7 +229,7 @@ func TestDedupKeyDiffersPerEventOfAMessage(t *testing.T) {
 	require.Len(t, keys, 5)
 }
 
-func TestChangeOfNothingIsNoMessage(t *testing.T) {
+func TestChangeOfNothingIsNotAMessage(t *testing.T) {
 	changed := func(now, before string) []byte {
 		return eventBody("Ev1", `{"type":"message","subtype":"message_changed","channel":"C1","ts":"1799999001.000100",`+
 			`"message":`+now+`,"previous_message":`+before+`}`)
@@ -270,7 +270,7 @@ func TestChangeOfNothingIsNoMessage(t *testing.T) {
 	}
 }
 
-func TestPreviewIsNoEdit(t *testing.T) {
+func TestPreviewIsNotAnEdit(t *testing.T) {
 	const blocks = `,"blocks":[{"type":"rich_text","block_id":"%s","elements":[{"type":"rich_text_section"}]}]`
 	const edited = `,"edited":{"ts":"1799999000.000200"}`
 	const preview = `,"attachments":[{"from_url":"https://example.org","title":"a"}]`

@@ -452,7 +452,7 @@ func TestSocketThatIsRefusedSaysWhatToDo(t *testing.T) {
 	})
 }
 
-func TestSocketThatIsOneTooManyWaits(t *testing.T) {
+func TestSocketBeyondTheLimitWaits(t *testing.T) {
 	withSockets(t, func(t *testing.T, c *socketCluster) {
 		t.Helper()
 		n := c.Node("n1")

@@ -228,7 +228,7 @@ func TestResponseIsWhatSlackReads(t *testing.T) {
 	}
 }
 
-func TestCertificateCheckIsNoMessage(t *testing.T) {
+func TestCertificateCheckIsNotAMessage(t *testing.T) {
 	for _, signed := range []bool{true, false} {
 		w := webhook([]byte("ssl_check=1&token=t"))
 		if !signed { // which Slack does not promise to do

@@ -49,7 +49,7 @@ func (p *platform) CheckHealth(ctx context.Context, ch *integration.Channel) (*i
 			health.Degrade(webhookInTheWay(ch, info.URL))
 		}
 	case info.URL == "":
-		health.Degrade("the bot has no webhook, so nothing is received: " +
+		health.Degrade("the bot has no webhook, so nothing is received: run switchboard channels setup, " +
 			"call setWebhook with the gateway's URL of this channel and its secretToken, or set receive to polling")
 	case len(info.AllowedUpdates) > 0 && !slices.Contains(info.AllowedUpdates, "message"):
 		health.Degrade("no messages of users are received: setWebhook was given allowed_updates without \"message\"")

@@ -46,7 +46,7 @@ func indented(t *testing.T, v any) []byte {
 	return b.Bytes()
 }
 
-func TestWebhookThatIsNoUpdateIsInvalid(t *testing.T) {
+func TestWebhookThatIsNotAnUpdateIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for name, payload := range map[string]string{
 		"nothing at all":              ``,
@@ -69,7 +69,7 @@ func TestWebhookThatIsNoUpdateIsInvalid(t *testing.T) {
 	}
 }
 
-func TestWebhookThatIsNoJSONIsInvalid(t *testing.T) {
+func TestWebhookThatIsNotJSONIsInvalid(t *testing.T) {
 	platform := newPlatform(t)
 	for _, payload := range []string{
 		`{"update_id":1`, `{"update_id":1,"message":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`,

@@ -200,6 +200,16 @@ type webhookInfo struct {
 	LastErrorDate      int64    `json:"last_error_date"` // seconds since 1970
 	LastErrorMessage   string   `json:"last_error_message"`
 	AllowedUpdates     []string `json:"allowed_updates"` // empty for Telegram's choice
+	MaxConnections     int      `json:"max_connections"`
+	CustomCertificate  bool     `json:"has_custom_certificate"`
+}
+
+// setWebhook has the parameters of the method. drop_pending_updates stays away, so that no update is lost.
+type setWebhook struct {
+	URL            string   `json:"url"`
+	SecretToken    string   `json:"secret_token"`
+	AllowedUpdates []string `json:"allowed_updates"`
+	MaxConnections int      `json:"max_connections,omitempty"`
 }
 
 // response is the envelope of every answer, "Making requests".

@@ -59,7 +59,8 @@ var (
 	)
 	allowedUpdatesField = integration.Field{
 		In: integration.InSettings, Name: "allowedUpdates", Pattern: regexp.MustCompile(`^[a-z_]+( *, *[a-z_]+)*$`),
-		Help: "with polling, the kinds of updates to receive, with commas between them; without it all",
+		Help: "the kinds of updates to receive, with commas between them; without it all. Polling asks for them, and " +
+			"channels setup tells them to setWebhook",
 	}
 )
 
@@ -301,8 +302,8 @@ func webhookInTheWay(ch *integration.Channel, url string) string {
 	}
 	return fmt.Sprintf(
 		"the bot's updates go to its webhook at %s, so polling gets none; delete the webhook with "+
-			"`curl %s/bot$BOT_TOKEN/deleteWebhook`, or set receive to webhook",
-		cmp.Or(httpapi.LinkHost(url), "an unknown host"), base,
+			"`switchboard channels setup %s` or `curl %s/bot$BOT_TOKEN/deleteWebhook`, or set receive to webhook",
+		cmp.Or(httpapi.LinkHost(url), "an unknown host"), ch.ID, base,
 	)
 }
 

@@ -191,7 +191,7 @@ func TestPollingIsOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestPollingPassesOverWhatIsNoUpdate(t *testing.T) {
+func TestPollingSkipsUpdatesThatAreMalformed(t *testing.T) {
 	w := newPollingWorld(t)
 	w.server.PushText(token, 5, "0")
 	w.server.PushRaw(token, `{"update_id":"seven"}`)

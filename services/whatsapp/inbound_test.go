@@ -202,7 +202,7 @@ func TestWebhookOfAnotherNumberIsIgnored(t *testing.T) {
 }
 
 // What the tolerant reading reads is what the strict one does: one odd message changes no other.
-func TestMalformedItemChangesNoOther(t *testing.T) {
+func TestMalformedItemDoesNotChangeOthers(t *testing.T) {
 	for name, body := range payloads(t) {
 		var hook struct {
 			Object string            `json:"object"`

@@ -201,7 +201,7 @@ func short(v any) string {
 	return string(data)
 }
 
-func TestACaseSaysWhatIsExpected(t *testing.T) {
+func TestCaseSaysWhatIsExpected(t *testing.T) {
 	for name, test := range map[string]struct {
 		want, got string
 		holds     bool
@@ -231,7 +231,7 @@ func TestACaseSaysWhatIsExpected(t *testing.T) {
 	}
 }
 
-func TestACaseDescribesItsTexts(t *testing.T) {
+func TestCaseDescribesItsTexts(t *testing.T) {
 	got, err := expand(parse(t, `{"a":[{"$join":["x\n",{"$lines":["  # of #",2]},{"$repeat":["ab",2]}]}],"b":"plain"}`))
 	require.NoError(t, err)
 	require.Equal(t, object{"a": []any{"x\n  1 of 1\n  2 of 2abab"}, "b": "plain"}, got)

@@ -193,7 +193,7 @@ func TestCacheValuesAreThoseOfNode(t *testing.T) {
 	}
 }
 
-func TestCachedNullIsAResultWhereItIsOneForNode(t *testing.T) {
+func TestCachedNullIsAResultAsInNode(t *testing.T) {
 	t.Parallel()
 	for _, line := range cacherLines {
 		t.Run(line.name, func(t *testing.T) {

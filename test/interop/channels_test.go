@@ -746,7 +746,7 @@ func overhear(t *testing.T, natsURL string, peer *peer) *logbook {
 	return heard
 }
 
-func TestNoSecretOfAChannelIsToldOrStored(t *testing.T) {
+func TestChannelSecretIsNotToldOrStored(t *testing.T) {
 	// Not parallel: moleculer-go logs to the process's one logger, which must be this node's.
 	for _, store := range canaryStores(t) {
 		t.Run(store.name, func(t *testing.T) {

@@ -108,7 +108,7 @@ func (d delivery) channel(way string) string {
 // ways are those by which a webhook reaches the node.
 var ways = []string{"gateway", "listener"}
 
-func TestEveryPayloadFromElsewherePassesBothWays(t *testing.T) {
+func TestForeignPayloadsPassBothWays(t *testing.T) {
 	t.Parallel()
 	var deliveries []delivery
 	folder, _ := fixtures.Folder(t)

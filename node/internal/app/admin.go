@@ -9,18 +9,8 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/config"
 )
 
-// The phases of a node, for its admin listener.
-const (
-	starting int32 = iota
-	serving
-	draining
-)
-
-// States that only the admin listener tells.
-const (
-	stateStarting = "starting"
-	stateDraining = "draining"
-)
+// stateStarting is told by the admin listener only: the webhook listener comes last.
+const stateStarting = "starting"
 
 // adminWait is how long answers of the admin listener may still take when the node has ended.
 const adminWait = time.Second
@@ -73,17 +63,13 @@ func (n *Node) AdminAddress() string {
 	return n.admin.Address()
 }
 
-// adminReady answers GET /-/ready of the admin listener: as the webhook listener does while the node serves, and no
-// before and after. It is not asked about NATS or stores then, which may not be there.
+// adminReady answers GET /-/ready of the admin listener: as the webhook listener does, once all services are started.
+// Before, NATS and the stores may not be there to be asked.
 func (n *Node) adminReady(ctx context.Context) (bool, any) {
-	state := stateStarting
-	switch n.phase.Load() {
-	case serving:
-		return n.ready(ctx)
-	case draining:
-		state = stateDraining
+	if !n.started.Load() {
+		return false, readyReport{State: stateStarting}
 	}
-	return false, readyReport{State: state}
+	return n.ready(ctx)
 }
 
 // measureSpool sets what the spool holds.

@@ -117,7 +117,7 @@ func TestDrainCanBeWatched(t *testing.T) {
 	go func() { n.Stop(); close(stopped) }()
 	require.Eventually(t, func() bool {
 		status, text := read(t, n.AdminAddress(), "/-/ready")
-		return status == http.StatusServiceUnavailable && text == `{"ready":false,"state":"draining"}`
+		return status == http.StatusServiceUnavailable && text == `{"ready":false,"state":"stopping"}`
 	}, generous, moment)
 	_, text := read(t, n.AdminAddress(), "/metrics")
 	require.Contains(t, text, `moleculer_request_active{action="slow.wait",caller="null",namespace="hios",nodeID="`+

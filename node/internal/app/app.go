@@ -71,7 +71,7 @@ type Node struct {
 	log       *logrus.Entry
 	metrics   *metrics.Registry // nil counts nothing
 	admin     *admin.Listener
-	phase     atomic.Int32
+	started   atomic.Bool
 	guard     *egress.Guard
 	client    *httpapi.Client
 	storage   *filelock.Lock // of the folder of embedded
@@ -86,6 +86,7 @@ type Node struct {
 	channels  *channels.Manager
 	readiness readiness
 	lost      chan error // delivers why the connection to NATS was closed for good
+	stopping  atomic.Bool
 	secrets   *redact.Secrets
 
 	applied *config.Config // what reload compares with: config, and what it has taken over since; of serve only
@@ -110,7 +111,7 @@ func Start(
 		n.Stop()
 		return nil, err
 	}
-	n.phase.Store(serving)
+	n.started.Store(true)
 	return n, nil
 }
 
@@ -136,9 +137,6 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	catalog, err := newCatalog(extensions, n.client)
 	if err == nil {
 		err = catalog.check(c)
-	}
-	if err == nil {
-		_, err = channelKeys(c) // what is wrong with them does not wait for NATS
 	}
 	if err == nil {
 		err = n.startAdmin(ctx)
@@ -307,7 +305,7 @@ func (n *Node) disconnected(nc *nats.Conn) {
 func (n *Node) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), n.config.Limits.DrainTimeout+5*time.Second)
 	defer cancel()
-	n.phase.Store(draining)
+	n.stopping.Store(true)
 	if n.admin != nil {
 		defer n.stopAdmin() // last, so that a drain can be watched
 	}

@@ -84,7 +84,7 @@ func TestFailedStartLeavesNothingBehind(t *testing.T) {
 	require.ErrorContains(t, err, "http.listen 256.0.0.1:80: ")
 }
 
-func TestNoSecretIsLoggedSentOrPublished(t *testing.T) {
+func TestSecretIsNotLoggedSentOrPublished(t *testing.T) {
 	const token, secretToken, password = "123456:CANARY-token", "CANARY-webhook-secret", "CANARY-nats-password"
 	telegram := telegramtest.NewServer(token)
 	defer telegram.Close()

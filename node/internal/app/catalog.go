@@ -90,7 +90,7 @@ func (c *catalog) names() []string {
 	)
 }
 
-// check refuses a configuration that asks for what is not there.
+// check refuses a configuration that asks for what is not there, or whose keys cannot be used. It asks no server.
 func (c *catalog) check(conf *config.Config) error {
 	var faults []error
 	for i, name := range conf.Services {
@@ -112,6 +112,9 @@ func (c *catalog) check(conf *config.Config) error {
 				conf.Channels.Action, channelsService,
 			),
 		)
+	}
+	if _, err := channelKeys(conf); err != nil {
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }
@@ -148,4 +151,13 @@ func (c *catalog) platformNames() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// fields are what a platform's channels have, those included that all platforms' have.
+func (c *catalog) fields(platform string) ([]integration.Field, error) {
+	def, ok := c.byPlatform(platform)
+	if !ok {
+		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.platformNames(), ", "))
+	}
+	return slices.Concat(def.Fields, integration.CommonFields()), nil
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -261,11 +260,7 @@ func (l *lazyClient) Unregistered(ctx context.Context, event channels.Unregister
 
 // Fields are what a platform's channels have, those included that all platforms' have.
 func (c *Channels) Fields(platform string) ([]integration.Field, error) {
-	def, ok := c.catalog.byPlatform(platform)
-	if !ok {
-		return nil, fmt.Errorf("no such platform %q; there are: %s", platform, strings.Join(c.catalog.platformNames(), ", "))
-	}
-	return slices.Concat(def.Fields, integration.CommonFields()), nil
+	return c.catalog.fields(platform)
 }
 
 // channelsFile is the form of channels.yaml.
@@ -292,6 +287,11 @@ func (c *Channels) ApplyFile(ctx context.Context, path string) (int, error) {
 
 // ReadFile reads the channels of a file, of standard input where path is "-". Faults name file, line and key.
 func (c *Channels) ReadFile(path string) ([]*integration.Channel, error) {
+	return c.catalog.readChannels(path)
+}
+
+// readChannels is [Channels.ReadFile].
+func (c *catalog) readChannels(path string) ([]*integration.Channel, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the channels: %w", err)
@@ -417,8 +417,8 @@ func (c *Channels) view(ch *integration.Channel) *integration.Channel {
 }
 
 // faults places what is wrong with a channel in its file.
-func (c *Channels) faults(source strictyaml.Source, key string, ch *integration.Channel) []error {
-	fields, err := c.Fields(ch.Platform)
+func (c *catalog) faults(source strictyaml.Source, key string, ch *integration.Channel) []error {
+	fields, err := c.fields(ch.Platform)
 	if err != nil {
 		return []error{source.Fault(key+".platform", "%v", err)}
 	}

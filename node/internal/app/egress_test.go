@@ -13,7 +13,7 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/app"
 )
 
-func TestNoPlatformCallsAPrivateAddressThatACallerChose(t *testing.T) {
+func TestPlatformDoesNotCallAPrivateAddressThatACallerChose(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was called") }))
 	defer server.Close()
 	client := httpapi.New(httpapi.Options{})

@@ -89,7 +89,7 @@ func servers(srv ...*server.Server) []config.URL {
 	return list
 }
 
-func TestEveryLoginOfNATSWorks(t *testing.T) {
+func TestNATSLoginsAllWork(t *testing.T) {
 	user, err := nkeys.CreateUser()
 	require.NoError(t, err)
 	seed, err := user.Seed()

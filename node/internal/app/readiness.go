@@ -22,6 +22,7 @@ const (
 	stateReady       = "ready"       // all is well
 	stateDegraded    = "degraded"    // webhooks are received, something else does not work
 	stateUnavailable = "unavailable" // webhooks cannot be received
+	stateStopping    = "stopping"    // the node was asked to stop
 )
 
 const (
@@ -80,9 +81,12 @@ func (r *readiness) logChange(found finding) {
 
 // ready answers GET /-/ready. Anybody may ask, so it tells the state alone.
 func (n *Node) ready(ctx context.Context) (bool, any) {
-	found := n.readiness.state(ctx)
-	ok := found.State != stateUnavailable
-	return ok, readyReport{ok, found.State}
+	state := stateStopping
+	if !n.stopping.Load() {
+		state = n.readiness.state(ctx).State
+	}
+	ok := state != stateUnavailable && state != stateStopping
+	return ok, readyReport{ok, state}
 }
 
 // readyReport is the body of GET /-/ready.

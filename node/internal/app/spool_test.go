@@ -71,7 +71,7 @@ func TestSpoolThatCannotBeMadeIsUnhealthyFromTheStart(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode, "webhooks are taken in")
 }
 
-func TestTwoNodesDoNotShareTheFolderOfAnEmbeddedServer(t *testing.T) {
+func TestEmbeddedServersFolderIsNotSharedByTwoNodes(t *testing.T) {
 	first := settings(t)
 	first.Node.ID = "first"
 	second := *first

@@ -29,7 +29,7 @@ func looks(most int, busy ...float64) (numbers []int) {
 	return numbers
 }
 
-func TestOneProcessorForAsLongAsOneIsEnough(t *testing.T) {
+func TestProcessorsStayAtOneAsLongAsOneIsEnough(t *testing.T) {
 	require.Equal(t, 1, last(looks(8, slices.Repeat([]float64{0.89}, 1000)...)))
 	require.Equal(t, []int{1, 1, 1, 2}, looks(8, slices.Repeat([]float64{0.95}, 4)...))
 	// A moment's load is none that lasts.
@@ -60,7 +60,7 @@ func TestFewerProcessorsWhenTheLoadIsOver(t *testing.T) {
 	)
 }
 
-func TestNoLoadMakesTheNumberGoUpAndDown(t *testing.T) {
+func TestProcessorsDoNotGoUpAndDownUnderASteadyLoad(t *testing.T) {
 	for busy := 0.0; busy < 8; busy += 0.05 {
 		look, changes, before := app.Parallelism(func() int { return 8 }), 0, 1
 		for range 1000 {

@@ -27,6 +27,7 @@ type channelsCommand struct {
 	Update updateCommand `cmd:"" help:"Change some values of a channel."`
 	Remove removeCommand `cmd:"" help:"Remove channels."`
 	Test   testCommand   `cmd:"" help:"Ask the platform whether a channel can work, and say what to fix."`
+	Setup  setupCommand  `cmd:"" help:"Set up at the platform where the channel's webhooks go; or show what would change."`
 	Keys   keysCommand   `cmd:"" help:"Manage the keys that seal credentials in the database."`
 }
 

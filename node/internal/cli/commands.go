@@ -26,8 +26,11 @@ import (
 )
 
 type commands struct {
+	Dev      devCommand      `cmd:"" help:"Try a bot out: print what comes and echo it, with nothing else running."`
+	Init     initCommand     `cmd:"" help:"Write config.yaml and channels.yaml, by questions."`
 	Run      runCommand      `cmd:"" help:"Run the node until SIGTERM or SIGINT. SIGHUP has it read the file again."`
 	Channels channelsCommand `cmd:"" help:"Manage channels: tenants' accounts. Nodes see changes at once."`
+	Doctor   doctorCommand   `cmd:"" help:"Look for what is wrong: configuration, NATS, stores, channels."`
 	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`
 	DLQ      dlqCommand      `cmd:"" name:"dlq" help:"Manage dead letters: events that their consumers gave up."`
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -43,29 +44,37 @@ func read(fields []integration.Field, given map[string]string) (values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if path, ok := strings.CutPrefix(text, "file:"); ok {
-			data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
-			if err != nil {
-				return nil, err
-			}
-			text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		} else if variable, ok := strings.CutPrefix(text, "env:"); ok {
-			if text = os.Getenv(variable); text == "" {
-				return nil, fmt.Errorf("the environment variable %s for %s is not set", variable, f.Name)
-			}
+		if text, err = secretOf(f.Name, text); err != nil {
+			return nil, err
 		}
 		v.of(f.In)[f.Name] = text
 	}
 	return v, nil
 }
 
+// secretOf reads what file:PATH or env:NAME names, as the value of name; any other text stands for itself.
+func secretOf(name, text string) (string, error) {
+	if path, ok := strings.CutPrefix(text, "file:"); ok {
+		data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+		return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), err
+	}
+	if variable, ok := strings.CutPrefix(text, "env:"); ok {
+		value := os.Getenv(variable)
+		if value == "" {
+			return "", fmt.Errorf("the environment variable %s for %s is not set", variable, name)
+		}
+		return value, nil
+	}
+	return text, nil
+}
+
 // ask asks for the fields that are required and not given, each on a line. What is secret is not
 // shown where in is a terminal.
 func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) error {
 	lines := bufio.NewReader(in)
-	way := given.of(integration.InSettings)["receive"]
+	way := receiveOf(fields, given)
 	for _, f := range fields {
-		if _, ok := given.of(f.In)[f.Name]; ok || !f.Required || f.OptionalWith != "" && f.OptionalWith == way {
+		if _, ok := given.of(f.In)[f.Name]; ok || !f.RequiredBy(way) {
 			continue
 		}
 		fmt.Fprintf(out, "%s (%s): ", f.Name, f.Help)
@@ -82,6 +91,16 @@ func ask(in io.Reader, out io.Writer, fields []integration.Field, given values) 
 		given.of(f.In)[f.Name] = text
 	}
 	return nil
+}
+
+// receiveOf returns how a channel with these values receives, "" where its platform offers no ways.
+func receiveOf(fields []integration.Field, given values) string {
+	for _, f := range fields {
+		if f.In == integration.InSettings && f.Name == "receive" {
+			return cmp.Or(given.of(f.In)[f.Name], f.Default)
+		}
+	}
+	return ""
 }
 
 // confirm asks on a terminal whether something may be done. Elsewhere nobody can be asked, and what the command line

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -128,6 +129,31 @@ func TestRequiredValuesNotGivenAreAskedFor(t *testing.T) {
 			for in, want := range test.want {
 				require.Equal(t, want, test.given.of(in))
 			}
+		})
+	}
+}
+
+func TestFieldIsAskedForWhereTheWayNeedsIt(t *testing.T) {
+	ways := []integration.Field{
+		{In: integration.InCredentials, Name: "signature", Required: true, OptionalWith: "socket"},
+		{In: integration.InCredentials, Name: "ticket", RequiredWith: "socket"},
+	}
+	for name, test := range map[string]struct {
+		receive integration.Field
+		given   values
+		asked   string
+	}{
+		"the default":     {integration.ReceiveField("", "webhook", "socket"), values{}, "signature (): "},
+		"another default": {integration.ReceiveField("", "socket", "webhook"), values{}, "ticket (): "},
+		"what is given": {integration.ReceiveField("", "webhook", "socket"), given(
+			nil, map[string]string{"receive": "socket"},
+		), "ticket (): "},
+		"a platform of none": {integration.Field{}, values{}, "signature (): "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			require.NoError(t, ask(strings.NewReader("answer\n"), &out, append(slices.Clone(ways), test.receive), test.given))
+			require.Equal(t, test.asked, out.String())
 		})
 	}
 }

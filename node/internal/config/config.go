@@ -201,7 +201,8 @@ type Egress struct {
 
 // HTTP is the node's own webhook listener, for clusters without a gateway.
 type HTTP struct {
-	// Listen is HOST:PORT, or :PORT for all interfaces; "" is none.
+	// Listen is HOST:PORT, or :PORT for all interfaces; "" is none. "systemd" takes the socket that systemd hands over, so
+	// that webhooks wait in it while the node is started again.
 	Listen string `yaml:"listen"`
 	// MaxBodiesMB is how many MB the bodies of webhooks under way may have together; more are refused with 503 and
 	// Retry-After. A quarter is for bodies of up to 64 KB alone.

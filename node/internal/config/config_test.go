@@ -302,11 +302,11 @@ func TestLoadFaults(t *testing.T) {
 		},
 		"a listener without a port": {
 			"http: {listen: 127.0.0.1}",
-			`1: http.listen: expects host:port, found "127.0.0.1"`,
+			`1: http.listen: expects host:port or systemd, found "127.0.0.1"`,
 		},
 		"a listener with a named port": {
 			"http: {listen: 'localhost:http'}",
-			`1: http.listen: expects host:port, found "localhost:http"`,
+			`1: http.listen: expects host:port or systemd, found "localhost:http"`,
 		},
 		"an admin listener without a port": {
 			"admin: {listen: 127.0.0.1}",
@@ -371,8 +371,8 @@ func TestLoadFaults(t *testing.T) {
 			"node: {id: a b}\nnod: {}",
 			`2: nod: unknown key, did you mean "node"?`,
 		},
-		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: expect" +
-			"s host:port, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
+		"several faults are all reported, with lines": {"http:\n  listen: x\nlog:\n  level: y\n", "2: http.listen: " +
+			"expects host:port or systemd, found \"x\"\n4: log.level: expects trace or debug or info or warn or error, found \"y\""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -391,7 +391,7 @@ func TestLoadNamesAnAbsentFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestFaultsOfSettingsFromNoFileNameTheKey(t *testing.T) {
+func TestFaultsOfSettingsOutsideTheFileNameTheKey(t *testing.T) {
 	c := config.Default()
 	c.Log.Format = "xml"
 	c.Services = []string{"a", "a"}

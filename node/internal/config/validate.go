@@ -27,8 +27,8 @@ func (c *Config) Validate() error {
 	v.cache(c.Cache)
 	v.claims(c.Claims)
 	v.services(c.Services)
-	v.require(c.HTTP.Listen == "" || isListenAddress(c.HTTP.Listen),
-		"http.listen", "expects host:port, found %q", c.HTTP.Listen)
+	v.require(c.HTTP.Listen == "" || c.HTTP.Listen == "systemd" || isListenAddress(c.HTTP.Listen),
+		"http.listen", "expects host:port or systemd, found %q", c.HTTP.Listen)
 	v.require(c.Admin.Listen == "" || isListenAddress(c.Admin.Listen),
 		"admin.listen", "expects host:port, found %q", c.Admin.Listen)
 	v.require(c.Admin.Listen == "" || c.Admin.Listen != c.HTTP.Listen || strings.HasSuffix(c.Admin.Listen, ":0"),

@@ -99,7 +99,7 @@ func TestBodyTakesRoomOnlyAsItArrives(t *testing.T) {
 	b.held(0)
 }
 
-func TestBodyIsReadWhateverItsLengthSays(t *testing.T) {
+func TestBodyIsReadWithAnyContentLength(t *testing.T) {
 	for _, size := range []int{2, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128<<10 + 1, mb, 3 * mb} {
 		b := newHarness(t)
 		body := "{" + strings.Repeat(" ", size-2) + "}"

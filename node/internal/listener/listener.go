@@ -18,8 +18,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
@@ -37,9 +39,18 @@ type Caller interface {
 	Call(ctx context.Context, name string, params any, opts action.CallOptions) (*action.CallResult, error)
 }
 
+// closingTime bounds how long connections are asked to end, one answer each, before those that are idle are closed.
+const closingTime = 2 * time.Second
+
+// FromSystemd is the address that stands for the socket that systemd, or any other parent process, has opened and hands
+// over by its protocol: LISTEN_FDS and LISTEN_PID in the environment.
+const FromSystemd = "systemd"
+
 // Listener serves HTTP. Start it once, then Stop it.
 type Listener struct {
 	server   *http.Server
+	stopping atomic.Bool
+	open     connections
 	socket   net.Listener
 	caller   Caller
 	channel  func(ctx context.Context, service, id string) error
@@ -50,7 +61,7 @@ type Listener struct {
 
 // Options are what a listener serves.
 type Options struct {
-	Address  string // HOST:PORT
+	Address  string // HOST:PORT, or FromSystemd
 	Caller   Caller
 	Services []string // those that take webhooks
 	// Channel says what is wrong with a channel of a service, nil where it takes webhooks. It is asked before a body is
@@ -66,8 +77,7 @@ type Options struct {
 // Start listens and serves in the background: webhooks, and for whoever watches over the node GET
 // /-/live, which answers as long as the process runs, and GET /-/ready.
 func Start(ctx context.Context, opts Options) (*Listener, error) {
-	var config net.ListenConfig
-	socket, err := config.Listen(ctx, "tcp", opts.Address)
+	socket, err := listen(ctx, opts.Address)
 	if err != nil {
 		return nil, fmt.Errorf("http.listen %s: %w", opts.Address, reason(err))
 	}
@@ -97,7 +107,8 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 		l.write(w, data)
 	})
 	l.server = &http.Server{
-		Handler:           mux,
+		Handler:           l.closing(mux),
+		ConnState:         l.open.note,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -106,11 +117,28 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 		ErrorLog:          stdlog.New(debugWriter{log}, "", 0),
 	}
 	go func() {
-		if err := l.server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(socket); !l.stopping.Load() {
 			log.WithError(err).Error("the webhook listener ended")
 		}
 	}()
 	return l, nil
+}
+
+// listen opens the socket, or takes over the one that the parent process has opened.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	if address != FromSystemd {
+		var config net.ListenConfig
+		return config.Listen(ctx, "tcp", address)
+	}
+	handedOver, err := activation.Listeners()
+	if err != nil {
+		return nil, err
+	}
+	handedOver = slices.DeleteFunc(handedOver, func(l net.Listener) bool { return l == nil }) // no stream socket
+	if len(handedOver) != 1 {
+		return nil, fmt.Errorf("expects one socket from systemd, found %d", len(handedOver))
+	}
+	return handedOver[0], nil
 }
 
 // debugWriter takes in what net/http has to say of its clients' connections.
@@ -133,12 +161,30 @@ func reason(err error) error {
 // Address is where the listener listens, with the real port.
 func (l *Listener) Address() string { return l.socket.Addr().String() }
 
-// Stop takes no new connections and waits for the running webhooks until ctx is over.
+// Stop takes no new connections; another process that has the same socket goes on. It waits for the running webhooks
+// until ctx is over. For two seconds at most it waits for senders, too, which are told with the next answer that their
+// connection ends: otherwise they could write into one that is being closed.
 func (l *Listener) Stop(ctx context.Context) error {
+	l.stopping.Store(true)
+	// Shutdown drops what is read after its call, so that it comes when nothing is expected any more.
+	if err := l.socket.Close(); err != nil {
+		l.log.WithError(err).Warn("the socket for webhooks could not be closed")
+	}
+	l.open.awaitNone(ctx, closingTime)
 	if err := l.server.Shutdown(ctx); err != nil {
 		return errors.Join(err, l.server.Close())
 	}
 	return nil
+}
+
+// closing tells clients to end their connections while the listener stops.
+func (l *Listener) closing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if l.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (l *Listener) receive(w http.ResponseWriter, r *http.Request) {

@@ -202,7 +202,7 @@ func TestPayloadIsDecodedAsAGatewayWould(t *testing.T) {
 	}
 }
 
-func TestRequestThatIsNoWebhookReachesNoService(t *testing.T) {
+func TestRequestThatIsNotAWebhookReachesNoService(t *testing.T) {
 	large := strings.Repeat(" ", 3<<20-2) + "{}"
 	for name, test := range map[string]struct {
 		method, path, contentType, body string
@@ -420,7 +420,7 @@ func TestStopWaitsForARunningWebhook(t *testing.T) {
 	require.NoError(t, wait(t, stopped))
 }
 
-func TestStopWaitsNoLongerThanItMay(t *testing.T) {
+func TestStopWaitIsBounded(t *testing.T) {
 	b := newHarness(t)
 	running, ended := make(chan struct{}), make(chan struct{})
 	b.answer = func(ctx context.Context) (string, string, error) {

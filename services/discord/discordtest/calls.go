@@ -46,6 +46,13 @@ func (s *Server) routes() fakeapi.Routes {
 			Name: RefreshURLs, Body: shapes[RefreshURLs], Answer: refreshURLs,
 		},
 	}
+	calls["PATCH /applications/@me"] = fakeapi.Route{
+		Name: EditApplication, Body: shapes[EditApplication], Answer: s.editApplication,
+	}
+	calls["GET /applications/{app}/commands"] = plain(GetCommands, s.getCommands, s.foreign)
+	calls["PUT /applications/{app}/commands"] = fakeapi.Route{
+		Name: SetCommands, Takes: fakeapi.FormatRaw, Check: all([]check{s.foreign, commandsFault}), Answer: s.setCommands,
+	}
 	calls["GET /gateway/bot"] = plain(GetGateway, s.Gateway.getGateway)
 	calls["POST /interactions/{interaction}/{token}/callback"] = fakeapi.Route{
 		Name: InteractionCallback, Body: shapes[InteractionCallback], Answer: s.callBack,

@@ -36,6 +36,7 @@ type Server struct {
 	interactions map[string]bool      // by their tokens; true while one waits for its first answer
 	nonces       map[string]map[string]any
 	files        map[string]fakeapi.File
+	commands     []map[string]any // the app's global ones
 	reactions    []Reaction
 	lastID       int64
 }
@@ -61,12 +62,17 @@ const (
 	CreateDM       = "create dm"
 	GetUser        = "get user"
 	GetApplication = "get application"
-	RefreshURLs    = "refresh urls"
-	GetOriginal    = "get original"
-	EditOriginal   = "edit original"
-	EditFollowUp   = "edit follow-up"
-	FollowUp       = "follow-up"
-	Download       = "download"
+
+	EditApplication = "edit application"
+	GetCommands     = "get commands"
+	SetCommands     = "set commands"
+
+	RefreshURLs  = "refresh urls"
+	GetOriginal  = "get original"
+	EditOriginal = "edit original"
+	EditFollowUp = "edit follow-up"
+	FollowUp     = "follow-up"
+	Download     = "download"
 )
 
 // New makes a server without an address of its own: a handler for those who bring one.

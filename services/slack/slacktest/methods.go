@@ -27,6 +27,8 @@ func (s *Server) routes() fakeapi.Routes {
 	}
 	methods := fakeapi.Routes{
 		"apps.connections.open":        {Answer: s.Socket.open},
+		"apps.manifest.export":         {Check: s.appFault, Answer: s.exportManifest},
+		"apps.manifest.update":         {Check: s.appFault, Answer: s.updateManifest},
 		"auth.test":                    {Answer: s.authTest},
 		"chat.postMessage":             {Answer: s.postMessage},
 		"chat.update":                  about(s.update),

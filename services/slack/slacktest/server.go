@@ -34,6 +34,7 @@ type Server struct {
 	identity map[string]any
 	messages map[string]map[string]bool // the reactions of each, by channel:ts
 	files    map[string]*file
+	app      app
 	answers  int // at the response_url
 	count    int // of ids
 }
@@ -130,7 +131,8 @@ func (s *Server) admit(r *fakeapi.Request) *Response {
 	case !ok:
 		refusal = Failure("not_authed", nil)
 	case r.Route == "apps.connections.open" && !s.Socket.takes(token),
-		r.Route != "apps.connections.open" && token != s.token:
+		isManifest(r.Route) && (s.app.token == "" || token != s.app.token),
+		r.Route != "apps.connections.open" && !isManifest(r.Route) && token != s.token:
 		refusal = Failure("invalid_auth", nil)
 	case kind == "application/json" && !strings.EqualFold(params["charset"], "utf-8"):
 		refusal = Failure("missing_charset", nil) // of which Slack itself only warns

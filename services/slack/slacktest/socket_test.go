@@ -276,7 +276,7 @@ func TestSocketEnvelopeIsSentAgainUntilItIsAcknowledged(t *testing.T) {
 	})
 }
 
-func TestSocketAcknowledgementIsOneThatSlackUnderstands(t *testing.T) {
+func TestSocketAcknowledgementIsUnderstoodBySlack(t *testing.T) {
 	withSocketMode(t, func(t *testing.T, w *workspace) {
 		t.Helper()
 		c := w.connect()

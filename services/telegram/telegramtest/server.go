@@ -40,6 +40,8 @@ type WebhookInfo struct {
 	LastErrorDate      int64    `json:"last_error_date,omitempty"` // seconds since 1970
 	LastErrorMessage   string   `json:"last_error_message,omitempty"`
 	AllowedUpdates     []string `json:"allowed_updates,omitempty"`
+	MaxConnections     int      `json:"max_connections,omitempty"`
+	CustomCertificate  bool     `json:"has_custom_certificate"`
 }
 
 // Download is the route of the download of a file.
@@ -81,6 +83,12 @@ func (s *Server) AddFile(id, path string, content []byte) {
 // SetWebhookInfo sets the answer of getWebhookInfo for the bot that NewServer was given. Before that it has no webhook.
 func (s *Server) SetWebhookInfo(info WebhookInfo) {
 	s.Locked(func() { s.bots[s.first].webhook = info })
+}
+
+// WebhookSecret returns the secret_token that setWebhook was given last for the bot that NewServer was given.
+func (s *Server) WebhookSecret() (secret string) {
+	s.Locked(func() { secret = s.bots[s.first].secret })
+	return secret
 }
 
 // Failure is an answer with ok false. parameters may be nil.

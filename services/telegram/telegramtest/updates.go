@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +33,7 @@ type bot struct {
 	lastID  int64
 	allowed []string // nil is all but onRequest
 	webhook WebhookInfo
+	secret  string   // of the webhook
 	waiting chan int // takes the status that ends the poll that waits: 0 for updates; nil without one
 	polls   []Poll
 }
@@ -256,15 +259,24 @@ func (b *bot) updates(limit int) Response {
 }
 
 func (s *Server) setWebhook(r *Request) Response {
-	url := is.At[string](r.Body, "url")
-	if url == "" {
+	link := is.At[string](r.Body, "url")
+	if link == "" {
 		return s.deleteWebhook(r)
 	}
-	if !strings.HasPrefix(url, "https://") {
+	if !strings.HasPrefix(link, "https://") {
 		return Failure(http.StatusBadRequest, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook", nil)
 	}
+	if port := portOf(link); !slices.Contains(webhookPorts, port) {
+		return Failure(http.StatusBadRequest, "Bad Request: bad webhook: Webhook can be set up only on ports 80, 88, "+
+			"443 or 8443", nil)
+	}
+	secret := is.At[string](r.Body, "secret_token")
+	if !webhookSecret.MatchString(secret) {
+		return Failure(http.StatusBadRequest, "Bad Request: secret token contains illegal characters", nil)
+	}
 	b := s.bots[tokenOf(r)]
-	b.webhook = WebhookInfo{URL: url}
+	b.webhook = WebhookInfo{URL: link, MaxConnections: int(number(r, "max_connections", defaultConnections))}
+	b.secret = secret
 	b.forget(r)
 	if _, asked := r.Body["allowed_updates"]; asked {
 		b.allowed = texts(r, "allowed_updates")
@@ -273,9 +285,25 @@ func (s *Server) setWebhook(r *Request) Response {
 	return success(true)
 }
 
+// defaultConnections is max_connections of a setWebhook without one.
+const defaultConnections = 40
+
+var (
+	webhookPorts  = []string{"", "80", "88", "443", "8443"}
+	webhookSecret = regexp.MustCompile(`^[A-Za-z0-9_-]{0,256}$`)
+)
+
+func portOf(link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return "none"
+	}
+	return u.Port()
+}
+
 func (s *Server) deleteWebhook(r *Request) Response {
 	b := s.bots[tokenOf(r)]
-	b.webhook = WebhookInfo{}
+	b.webhook, b.secret = WebhookInfo{}, ""
 	b.forget(r)
 	return success(true)
 }

@@ -1,6 +1,6 @@
-// Package whatsapptest is a fake of the Graph API as far as one business phone number of the WhatsApp Business
-// Cloud API needs it, for tests and demonstrations. It is stricter than WhatsApp: it refuses what is not documented,
-// and refuses at once what WhatsApp would accept and fail to deliver.
+// Package whatsapptest is a fake of WhatsApp's Graph API for tests and demonstrations. It has the calls that one
+// business phone number of the WhatsApp Business Cloud API needs. It is stricter than WhatsApp: it refuses fields and
+// values that are not documented, and it refuses at once messages that WhatsApp would accept but not deliver.
 package whatsapptest
 
 import (
@@ -16,20 +16,22 @@ import (
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
-// Account is what the API knows.
+// Account is the business account that the API serves.
 type Account struct {
 	Token         string
 	PhoneNumberID string
 	WABAID        string
-	AppSecret     string // to check appsecret_proof with, where a call has it
+	AppSecret     string // checks the appsecret_proof of calls that have one
 }
 
-// API is the Graph API for one account. It records the requests that bring the right token. Safe for concurrent use.
+// API is the Graph API of one account. It records the requests that have the right token. It is safe for concurrent
+// use.
 type API struct {
 	*fakeapi.Server
 	account Account
 	number  map[string]any
 	apps    []string
+	secret  string // verify_token of the number's own URL
 	media   map[string]Media
 	lastID  int
 }
@@ -37,14 +39,14 @@ type API struct {
 // Answer is a scripted answer.
 type Answer = fakeapi.Answer
 
-// New returns an API with a number that is well.
+// New returns an API whose phone number is connected and has a good quality rating.
 func New(account Account) *API {
 	a := &API{
 		account: account,
 		number: map[string]any{
 			"id": account.PhoneNumberID, "display_phone_number": "+1 555-078-3881", "verified_name": "Lucky Shrub",
 			"quality_rating": "GREEN", "status": "CONNECTED", "platform_type": "CLOUD_API", "name_status": "APPROVED",
-			"throughput": map[string]any{"level": "STANDARD"},
+			"throughput": map[string]any{"level": "STANDARD"}, "webhook_configuration": map[string]any{},
 		},
 		apps:  []string{"Switchboard"},
 		media: map[string]Media{},
@@ -58,7 +60,13 @@ func New(account Account) *API {
 			"POST /{version}/" + account.PhoneNumberID + "/media": {
 				Takes: fakeapi.FormatMultipart, Body: shapes["upload"], Check: uploadFault, Answer: a.upload,
 			},
-			"GET /{version}/" + account.PhoneNumberID:               {Answer: a.describe},
+			"GET /{version}/" + account.PhoneNumberID: {Answer: a.describe},
+			"POST /{version}/" + account.PhoneNumberID: {
+				Name: SetCallback, Body: shapes["callback"], Check: a.callbackFault, Answer: a.setCallback,
+			},
+			"POST /{version}/" + account.WABAID + "/subscribed_apps": {
+				Name: Subscribe, Takes: fakeapi.NoBody, Answer: a.subscribe,
+			},
 			"GET /{version}/" + account.WABAID + "/subscribed_apps": {Answer: a.subscribed},
 			"GET /{version}/{media}":                                {Answer: a.link},
 		},
@@ -66,16 +74,16 @@ func New(account Account) *API {
 	return a
 }
 
-// Answer scripts the answers to the next calls, in their order.
+// Answer scripts the answers to the next calls, in order. Each answer is used once.
 func (a *API) Answer(answers ...Answer) { a.Script("", answers...) }
 
-// SetNumber changes what the API tells of the number.
+// SetNumber changes a field of the phone number, such as "status".
 func (a *API) SetNumber(field string, value any) { a.Locked(func() { a.number[field] = value }) }
 
-// SetApps changes which apps get the account's webhooks.
+// SetApps changes the names of the apps that receive the account's webhooks.
 func (a *API) SetApps(names ...string) { a.Locked(func() { a.apps = names }) }
 
-// Error is an answer with the Graph API's error object. details may be empty.
+// Error returns an answer with the Graph API's error object. subcode may be 0, and details may be empty.
 func Error(status, code, subcode int, message, details string) Answer {
 	e := map[string]any{"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "Az8or2yhqkZfEZ"}
 	if subcode != 0 {
@@ -92,7 +100,7 @@ var (
 	digits  = regexp.MustCompile(`^\d+$`)
 )
 
-// admit checks the token, the version, and the proof that the caller knows the app's secret.
+// admit checks the token, the API version in the path, and the appsecret_proof. It also answers downloads.
 func (a *API) admit(r *fakeapi.Request) *Answer {
 	if strings.HasPrefix(r.Path, downloads) {
 		return a.download(r)
@@ -114,13 +122,14 @@ func (a *API) admit(r *fakeapi.Request) *Answer {
 	return &refusal
 }
 
+// proof returns the appsecret_proof of the account's token.
 func (a *API) proof() string {
 	mac := hmac.New(sha256.New, []byte(a.account.AppSecret))
 	mac.Write([]byte(a.account.Token))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// refuse is the Graph API's answer to a request that is wrong.
+// refuse returns the Graph API's answer to a wrong request.
 func refuse(r *fakeapi.Request, f *is.Fault) Answer {
 	switch f.Kind {
 	case is.TooLarge:
@@ -142,7 +151,7 @@ func unknownObject(r *fakeapi.Request) Answer {
 	return Error(http.StatusBadRequest, 100, 33, why, "")
 }
 
-// sent answers a message, or that one was read.
+// sent answers a message, or a call that marks a message as read.
 func (a *API) sent(r *fakeapi.Request) Answer {
 	if r.Body["status"] != nil {
 		return fakeapi.JSON(http.StatusOK, map[string]any{"success": true})
@@ -158,19 +167,20 @@ func (a *API) sent(r *fakeapi.Request) Answer {
 	})
 }
 
-// describe tells the fields of the number that are asked for, and the id.
+// describe answers with the requested fields of the phone number, and its id.
 func (a *API) describe(r *fakeapi.Request) Answer {
-	told := map[string]any{"id": a.number["id"]}
+	number := map[string]any{"id": a.number["id"]}
 	for _, field := range strings.Split(r.Query.Get("fields"), ",") {
 		value, ok := a.number[field]
 		if !ok {
 			return Error(http.StatusBadRequest, 100, 0, fmt.Sprintf("(#100) Tried accessing nonexisting field (%s)", field), "")
 		}
-		told[field] = value
+		number[field] = value
 	}
-	return fakeapi.JSON(http.StatusOK, told)
+	return fakeapi.JSON(http.StatusOK, number)
 }
 
+// subscribed answers with the apps that receive the account's webhooks.
 func (a *API) subscribed(*fakeapi.Request) Answer {
 	data := []any{}
 	for _, name := range a.apps {

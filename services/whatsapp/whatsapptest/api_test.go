@@ -18,7 +18,7 @@ func newAPI() *whatsapptest.API {
 	return whatsapptest.New(whatsapptest.Account{Token: "TOKEN", PhoneNumberID: "1", WABAID: "2", AppSecret: "SECRET"})
 }
 
-// ask makes a call and returns the status, and the code of the error if there is one.
+// ask makes a call. It returns the status, the code of the error (0 if there is none), and the body of the answer.
 func ask(t *testing.T, api http.Handler, method, path, body string, header http.Header) (int, int, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://graph.example.com"+path, strings.NewReader(body))
@@ -30,7 +30,7 @@ func ask(t *testing.T, api http.Handler, method, path, body string, header http.
 	var failure struct {
 		Error struct{ Code int }
 	}
-	_ = json.Unmarshal(answer, &failure) // a download is no JSON
+	_ = json.Unmarshal(answer, &failure) // a download is not JSON
 	return w.Code, failure.Error.Code, string(answer)
 }
 
@@ -38,84 +38,99 @@ func authorized() http.Header {
 	return http.Header{"Authorization": {"Bearer TOKEN"}, "Content-Type": {"application/json"}, "User-Agent": {"test"}}
 }
 
-func TestMessagesAreCheckedAgainstTheDocumentation(t *testing.T) {
-	const base = `{"messaging_product":"whatsapp","to":"16505551234",`
-	for name, test := range map[string]struct {
-		body string
-		code int // of the error
-	}{
-		"a text": {base + `"type":"text","text":{"body":"hi"}}`, 0},
-		"a text to an id": {`{"messaging_product":"whatsapp","recipient":"US.1","type":"text",` +
-			`"text":{"body":"hi"}}`, 0},
-		"a text to a group": {`{"messaging_product":"whatsapp","recipient_type":"group","to":"Y2FwaV9ncm91cDox",` +
-			`"type":"text","text":{"body":"hi"}}`, 0},
-		"a picture":             {base + `"type":"image","image":{"link":"https://a.example"}}`, 0},
-		"a reaction taken away": {base + `"type":"reaction","reaction":{"message_id":"wamid.1","emoji":""}}`, 0},
-		"no JSON":               {`{`, 131009},
-		"two values":            {base + `"type":"text","text":{"body":"hi"}} {}`, 131009},
-		"no product":            {`{"to":"1","type":"text","text":{"body":"hi"}}`, 131008},
-		"nobody":                {`{"messaging_product":"whatsapp","type":"text","text":{"body":"hi"}}`, 131008},
-		"a recipient beside to": {base + `"recipient":"US.1","type":"text","text":{"body":"hi"}}`, 131008},
-		"a number with a plus": {`{"messaging_product":"whatsapp","to":"+1650","type":"text",` +
-			`"text":{"body":"hi"}}`, 131009},
-		"an id in to": {`{"messaging_product":"whatsapp","to":"US.1","type":"text",` +
-			`"text":{"body":"hi"}}`, 131009},
-		"buttons to a group": {`{"messaging_product":"whatsapp","recipient_type":"group","to":"Y2FwaV9ncm91cDox",` +
-			`"type":"interactive","interactive":{"type":"cta_url","body":{"text":"a"},"action":{"name":"cta_url",` +
-			`"parameters":{"display_text":"a","url":"https://a.example"}}}}`, 131009},
-		"an unknown type":           {base + `"type":"poll"}`, 131009},
-		"a type without its object": {base + `"type":"text"}`, 131008},
-		"an object of another type": {base + `"type":"text","text":{"body":"hi"},"image":{"id":"1"}}`, 100},
-		"an unknown key":            {base + `"type":"text","text":{"body":"hi","txet":"hi"}}`, 100},
-		"a text of another type":    {base + `"type":"text","text":{"body":5}}`, 131009},
-		"an empty text":             {base + `"type":"text","text":{"body":" "}}`, 131009},
-		"a long text":               {base + `"type":"text","text":{"body":"` + strings.Repeat("a", 4097) + `"}}`, 131009},
-		"an object that is a list":  {base + `"type":"text","text":[]}`, 131009},
-		"a preview of another type": {base + `"type":"text","text":{"body":"hi","preview_url":"yes"}}`, 131009},
-		"a picture of nothing":      {base + `"type":"image","image":{}}`, 131008},
-		"a picture twice":           {base + `"type":"image","image":{"id":"1","link":"https://a.example"}}`, 131008},
-		"an id that is none":        {base + `"type":"image","image":{"id":"x"}}`, 131009},
-		"an audio with a caption":   {base + `"type":"audio","audio":{"id":"1","caption":"a"}}`, 100},
-		"a place of no degrees":     {base + `"type":"location","location":{"latitude":91,"longitude":0}}`, 131009},
-		"a place in words":          {base + `"type":"location","location":{"latitude":"north","longitude":0}}`, 131009},
-		"a name without parts":      {base + `"type":"contacts","contacts":[{"name":{"formatted_name":"a"}}]}`, 131008},
-		"no contacts":               {base + `"type":"contacts","contacts":[]}`, 131009},
-		"a reaction as an answer": {base + `"context":{"message_id":"wamid.2"},"type":"reaction",` +
-			`"reaction":{"message_id":"wamid.1","emoji":""}}`, 100},
-		"four buttons": {base + `"type":"interactive","interactive":{"type":"button","body":{"text":"a"},` +
-			`"action":{"buttons":[` + strings.Repeat(`{"type":"reply","reply":{"id":"a",`+
-			`"title":"a"}},`, 3) + `{"type":"reply","reply":{"id":"a","title":"a"}}]}}}`, 131009},
-		"two buttons alike": {base + `"type":"interactive","interactive":{"type":"button","body":{"text":"a"},` +
-			`"action":{"buttons":[{"type":"reply","reply":{"id":"a","title":"a"}},{"type":"reply","reply":{"id":"a",` +
-			`"title":"b"}}]}}}`, 131009},
-		"two sections of no title": {base + `"type":"interactive","interactive":{"type":"list","body":{"text":"a"},` +
-			`"action":{"button":"a","sections":[{"rows":[{"id":"a","title":"a"}]},{"rows":[{"id":"b",` +
-			`"title":"b"}]}]}}}`, 131008},
-		"eleven rows": {base + `"type":"interactive","interactive":{"type":"list","body":{"text":"a"},` +
-			`"action":{"button":"a","sections":[{"title":"a","rows":[` + strings.Repeat(`{"id":"a",`+
-			`"title":"a"},`, 9) + `{"id":"a","title":"a"}]},{"title":"b","rows":[{"id":"b","title":"b"}]}]}}}`, 131009},
-		"a long body of buttons": {base + `"type":"interactive","interactive":{"type":"button",` +
-			`"body":{"text":"` + strings.Repeat("a", 1025) + `"},"action":{"buttons":[{"type":"reply","reply":{"id":"a",` +
-			`"title":"a"}}]}}}`, 131009},
-		"a header of another type": {base + `"type":"interactive","interactive":{"type":"button",` +
-			`"header":{"type":"text","image":{"id":"1"}},"body":{"text":"a"},"action":{"buttons":[{"type":"reply",` +
-			`"reply":{"id":"a","title":"a"}}]}}}`, 100},
-		"a picture over a list": {base + `"type":"interactive","interactive":{"type":"list",` +
-			`"header":{"type":"image","image":{"id":"1"}},"body":{"text":"a"},"action":{"button":"a",` +
-			`"sections":[{"rows":[{"id":"a","title":"a"}]}]}}}`, 131009},
-		"a link that is none": {base + `"type":"interactive","interactive":{"type":"cta_url","body":{"text":"a"},` +
-			`"action":{"name":"cta_url","parameters":{"display_text":"a","url":"tel:1"}}}}`, 131009},
-		"a template's button of none": {base + `"type":"template","template":{"name":"a","language":{"code":"en"},` +
-			`"components":[{"type":"button","parameters":[{"type":"text","text":"a"}]}]}}`, 131008},
-		"a read message":         {`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.1"}`, 0},
-		"a read message of none": {`{"messaging_product":"whatsapp","status":"read"}`, 131008},
-	} {
+// toOne is the beginning of a message to a phone number.
+const toOne = `{"messaging_product":"whatsapp","to":"16505551234",`
+
+// message is the body of a call, and the code of the error that it must get; 0 means that the message is taken.
+type message struct {
+	body string
+	code int
+}
+
+func requireChecked(t *testing.T, messages map[string]message) {
+	t.Helper()
+	for name, test := range messages {
 		t.Run(name, func(t *testing.T) {
 			status, code, answer := ask(t, newAPI(), "POST", "/v25.0/1/messages", test.body, authorized())
 			require.Equal(t, test.code, code, answer)
 			require.Equal(t, test.code == 0, status == 200, answer)
 		})
 	}
+}
+
+func TestMessagesAreCheckedAgainstTheDocumentation(t *testing.T) {
+	requireChecked(t, map[string]message{
+		"a text": {toOne + `"type":"text","text":{"body":"hi"}}`, 0},
+		"a text to an id": {`{"messaging_product":"whatsapp","recipient":"US.1","type":"text",` +
+			`"text":{"body":"hi"}}`, 0},
+		"a text to a group": {`{"messaging_product":"whatsapp","recipient_type":"group","to":"Y2FwaV9ncm91cDox",` +
+			`"type":"text","text":{"body":"hi"}}`, 0},
+		"a picture":             {toOne + `"type":"image","image":{"link":"https://a.example"}}`, 0},
+		"a reaction taken away": {toOne + `"type":"reaction","reaction":{"message_id":"wamid.1","emoji":""}}`, 0},
+		"no JSON":               {`{`, 131009},
+		"two values":            {toOne + `"type":"text","text":{"body":"hi"}} {}`, 131009},
+		"no product":            {`{"to":"1","type":"text","text":{"body":"hi"}}`, 131008},
+		"nobody":                {`{"messaging_product":"whatsapp","type":"text","text":{"body":"hi"}}`, 131008},
+		"a recipient beside to": {toOne + `"recipient":"US.1","type":"text","text":{"body":"hi"}}`, 131008},
+		"a number with a plus": {`{"messaging_product":"whatsapp","to":"+1650","type":"text",` +
+			`"text":{"body":"hi"}}`, 131009},
+		"an id in to": {`{"messaging_product":"whatsapp","to":"US.1","type":"text",` +
+			`"text":{"body":"hi"}}`, 131009},
+		"an unknown type":           {toOne + `"type":"poll"}`, 131009},
+		"a type without its object": {toOne + `"type":"text"}`, 131008},
+		"an object of another type": {toOne + `"type":"text","text":{"body":"hi"},"image":{"id":"1"}}`, 100},
+		"an unknown key":            {toOne + `"type":"text","text":{"body":"hi","txet":"hi"}}`, 100},
+		"a text of another type":    {toOne + `"type":"text","text":{"body":5}}`, 131009},
+		"an empty text":             {toOne + `"type":"text","text":{"body":" "}}`, 131009},
+		"a long text":               {toOne + `"type":"text","text":{"body":"` + strings.Repeat("a", 4097) + `"}}`, 131009},
+		"an object that is a list":  {toOne + `"type":"text","text":[]}`, 131009},
+		"a preview of another type": {toOne + `"type":"text","text":{"body":"hi","preview_url":"yes"}}`, 131009},
+		"a picture of nothing":      {toOne + `"type":"image","image":{}}`, 131008},
+		"a picture twice":           {toOne + `"type":"image","image":{"id":"1","link":"https://a.example"}}`, 131008},
+		"an id that is none":        {toOne + `"type":"image","image":{"id":"x"}}`, 131009},
+		"an audio with a caption":   {toOne + `"type":"audio","audio":{"id":"1","caption":"a"}}`, 100},
+		"a place of no degrees":     {toOne + `"type":"location","location":{"latitude":91,"longitude":0}}`, 131009},
+		"a place in words":          {toOne + `"type":"location","location":{"latitude":"north","longitude":0}}`, 131009},
+		"a name without parts":      {toOne + `"type":"contacts","contacts":[{"name":{"formatted_name":"a"}}]}`, 131008},
+		"no contacts":               {toOne + `"type":"contacts","contacts":[]}`, 131009},
+		"a reaction as an answer": {toOne + `"context":{"message_id":"wamid.2"},"type":"reaction",` +
+			`"reaction":{"message_id":"wamid.1","emoji":""}}`, 100},
+		"a read message":         {`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.1"}`, 0},
+		"a read message of none": {`{"messaging_product":"whatsapp","status":"read"}`, 131008},
+	})
+}
+
+func TestButtonsListsAndTemplatesAreCheckedAgainstTheDocumentation(t *testing.T) {
+	requireChecked(t, map[string]message{
+		"buttons to a group": {`{"messaging_product":"whatsapp","recipient_type":"group","to":"Y2FwaV9ncm91cDox",` +
+			`"type":"interactive","interactive":{"type":"cta_url","body":{"text":"a"},"action":{"name":"cta_url",` +
+			`"parameters":{"display_text":"a","url":"https://a.example"}}}}`, 131009},
+		"four buttons": {toOne + `"type":"interactive","interactive":{"type":"button","body":{"text":"a"},` +
+			`"action":{"buttons":[` + strings.Repeat(`{"type":"reply","reply":{"id":"a",`+
+			`"title":"a"}},`, 3) + `{"type":"reply","reply":{"id":"a","title":"a"}}]}}}`, 131009},
+		"two buttons alike": {toOne + `"type":"interactive","interactive":{"type":"button","body":{"text":"a"},` +
+			`"action":{"buttons":[{"type":"reply","reply":{"id":"a","title":"a"}},{"type":"reply","reply":{"id":"a",` +
+			`"title":"b"}}]}}}`, 131009},
+		"two sections of no title": {toOne + `"type":"interactive","interactive":{"type":"list","body":{"text":"a"},` +
+			`"action":{"button":"a","sections":[{"rows":[{"id":"a","title":"a"}]},{"rows":[{"id":"b",` +
+			`"title":"b"}]}]}}}`, 131008},
+		"eleven rows": {toOne + `"type":"interactive","interactive":{"type":"list","body":{"text":"a"},` +
+			`"action":{"button":"a","sections":[{"title":"a","rows":[` + strings.Repeat(`{"id":"a",`+
+			`"title":"a"},`, 9) + `{"id":"a","title":"a"}]},{"title":"b","rows":[{"id":"b","title":"b"}]}]}}}`, 131009},
+		"a long body of buttons": {toOne + `"type":"interactive","interactive":{"type":"button",` +
+			`"body":{"text":"` + strings.Repeat("a", 1025) + `"},"action":{"buttons":[{"type":"reply","reply":{"id":"a",` +
+			`"title":"a"}}]}}}`, 131009},
+		"a header of another type": {toOne + `"type":"interactive","interactive":{"type":"button",` +
+			`"header":{"type":"text","image":{"id":"1"}},"body":{"text":"a"},"action":{"buttons":[{"type":"reply",` +
+			`"reply":{"id":"a","title":"a"}}]}}}`, 100},
+		"a picture over a list": {toOne + `"type":"interactive","interactive":{"type":"list",` +
+			`"header":{"type":"image","image":{"id":"1"}},"body":{"text":"a"},"action":{"button":"a",` +
+			`"sections":[{"rows":[{"id":"a","title":"a"}]}]}}}`, 131009},
+		"a link that is none": {toOne + `"type":"interactive","interactive":{"type":"cta_url","body":{"text":"a"},` +
+			`"action":{"name":"cta_url","parameters":{"display_text":"a","url":"tel:1"}}}}`, 131009},
+		"a template's button of none": {toOne + `"type":"template","template":{"name":"a","language":{"code":"en"},` +
+			`"components":[{"type":"button","parameters":[{"type":"text","text":"a"}]}]}}`, 131008},
+	})
 }
 
 func TestCallWithoutTheTokenIsRefused(t *testing.T) {

@@ -11,27 +11,27 @@ import (
 	"github.com/hiliosai/switchboard/integration/fakeapi/is"
 )
 
-// downloads is where the links of attachments lead to.
+// downloads is the path of the links to attachments.
 const downloads = "/whatsapp_business/attachments/"
 
-// Media is an attachment.
+// Media is an attachment on the platform.
 type Media struct {
 	MimeType string
 	Filename string
 	Content  []byte
-	Size     int64 // that the API tells; zero is the content's
+	Size     int64 // the size in bytes that the API announces; zero means the length of Content
 }
 
-// AddMedia makes an attachment available by an id.
+// AddMedia adds an attachment with an id.
 func (a *API) AddMedia(id string, m Media) { a.Locked(func() { a.media[id] = m }) }
 
-// Media is an attachment by its id, also one that was uploaded.
+// Media returns the attachment with an id, whether it was added or uploaded.
 func (a *API) Media(id string) (m Media, ok bool) {
 	a.Locked(func() { m, ok = a.media[id] })
 	return m, ok
 }
 
-// limits of uploads by type, in bytes; documents take any type.
+// limits are the largest uploads by type, in bytes. Other types are refused.
 var limits = map[string]int{
 	"image/jpeg": 5 << 20, "image/png": 5 << 20, "image/webp": 500 << 10,
 	"audio/aac": 16 << 20, "audio/amr": 16 << 20, "audio/mpeg": 16 << 20, "audio/mp4": 16 << 20, "audio/ogg": 16 << 20,
@@ -39,6 +39,7 @@ var limits = map[string]int{
 	"text/plain": 100 << 20, "application/pdf": 100 << 20, "application/zip": 100 << 20,
 }
 
+// uploadFault checks the type and the size of an uploaded file.
 func uploadFault(r *fakeapi.Request) *is.Fault {
 	file := r.Files["file"]
 	base, _, _ := strings.Cut(file.ContentType, ";")
@@ -56,6 +57,7 @@ func uploadFault(r *fakeapi.Request) *is.Fault {
 	return nil
 }
 
+// upload keeps an uploaded file and answers with its new id.
 func (a *API) upload(r *fakeapi.Request) Answer {
 	file := r.Files["file"]
 	a.lastID++
@@ -64,7 +66,7 @@ func (a *API) upload(r *fakeapi.Request) Answer {
 	return fakeapi.JSON(http.StatusOK, map[string]any{"id": id})
 }
 
-// link tells where an attachment can be fetched.
+// link answers with the URL at which an attachment can be downloaded.
 func (a *API) link(r *fakeapi.Request) Answer {
 	id := r.Values["media"]
 	m, ok := a.media[id]
@@ -80,7 +82,7 @@ func (a *API) link(r *fakeapi.Request) Answer {
 	})
 }
 
-// download wants the token again, and a caller who names itself.
+// download answers with the content of an attachment. Like WhatsApp, it requires the token and a User-Agent.
 func (a *API) download(r *fakeapi.Request) *Answer {
 	m, ok := a.media[strings.TrimPrefix(r.Path, downloads)]
 	agent := r.Header.Get("User-Agent")
@@ -89,7 +91,7 @@ func (a *API) download(r *fakeapi.Request) *Answer {
 		return &Answer{Status: http.StatusUnauthorized}
 	case r.Method != http.MethodGet || !ok:
 		return &Answer{Status: http.StatusNotFound}
-	case agent == "" || strings.HasPrefix(agent, "Go-http-client"): // which stands for none
+	case agent == "" || strings.HasPrefix(agent, "Go-http-client"): // Go's default means that the caller set none
 		return &Answer{Status: http.StatusBadRequest}
 	}
 	answer := fakeapi.Bytes(m.MimeType, m.Content)

@@ -11,7 +11,7 @@ import (
 //go:embed shapes.json
 var file []byte
 
-// shapes are those of the pages "Messages", "Templates" and "Media".
+// shapes are the request bodies of the pages "Messages", "Templates" and "Media" of WhatsApp's documentation.
 var shapes = is.Parse(file, is.Shapes{
 	"a file": fakeapi.FileOf(100 << 20),
 	"a part of a name": is.Func(func(v any) *is.Fault {
@@ -34,7 +34,7 @@ var shapes = is.Parse(file, is.Shapes{
 
 var groupTypes = []string{"text", "image", "video", "audio", "document", "sticker", "template", "reaction"}
 
-// recipientFault looks at whom a message is for.
+// recipientFault checks the recipient of a message, and that a group gets only types that groups take.
 func recipientFault(r *fakeapi.Request) *is.Fault {
 	to, toOne := r.Body["to"].(string)
 	switch group := r.Body["recipient_type"] == "group"; {

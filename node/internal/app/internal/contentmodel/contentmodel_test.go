@@ -26,7 +26,7 @@ func TestPageIsUpToDate(t *testing.T) {
 	}
 }
 
-func TestEveryPlatformTellsWhatItCan(t *testing.T) {
+func TestPlatformsHaveATableOfSupport(t *testing.T) {
 	client := httpapi.New(httpapi.Options{})
 	t.Cleanup(client.Close)
 	for _, def := range app.Platforms(client) {
@@ -61,7 +61,7 @@ func TestPageListsTypesValuesAndCells(t *testing.T) {
 	require.NotContains(t, page, "| typing | inbound |")
 }
 
-func TestEveryTypeOfAMessageIsTold(t *testing.T) {
+func TestContentModelDescribesAllTypesOfAMessage(t *testing.T) {
 	m, err := readModel(root+"integration/message.go", root+"integration/content.go")
 	require.NoError(t, err)
 	var names []string

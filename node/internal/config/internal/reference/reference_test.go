@@ -66,7 +66,7 @@ func TestReferenceReadsLikeOne(t *testing.T) {
 	}
 }
 
-func TestEveryKeyNeedsWords(t *testing.T) {
+func TestConfigurationKeyNeedsAComment(t *testing.T) {
 	docs, err := readComments(root + "node/internal/config/config.go")
 	require.NoError(t, err)
 	delete(docs, "Log.Level")
