@@ -109,10 +109,11 @@ var (
 	TransitConnected = family("moleculer.transit.connected", Gauge, "", "1 while NATS is connected")
 	transitOrphans   = family("moleculer.transit.orphan.response.total", Counter, "",
 		"Answers for which no call waited any more")
-	packetsSent      = family("moleculer.transporter.packets.sent.total", Counter, unitPacket, "Packets sent")
-	bytesSent        = family("moleculer.transporter.packets.sent.bytes", Counter, unitByte, "Bytes of packets sent")
-	packetsReceived  = family("moleculer.transporter.packets.received.total", Counter, unitPacket, "Packets received")
-	bytesReceived    = family("moleculer.transporter.packets.received.bytes", Counter, unitByte, "Bytes of packets received")
+	packetsSent     = family("moleculer.transporter.packets.sent.total", Counter, unitPacket, "Packets sent")
+	bytesSent       = family("moleculer.transporter.packets.sent.bytes", Counter, unitByte, "Bytes of packets sent")
+	packetsReceived = family("moleculer.transporter.packets.received.total", Counter, unitPacket, "Packets received")
+	bytesReceived   = family("moleculer.transporter.packets.received.bytes", Counter, unitByte,
+		"Bytes of packets received")
 	RegistryNodes    = family("moleculer.registry.nodes.total", Gauge, "", "Nodes of the cluster that are known")
 	RegistryOnline   = family("moleculer.registry.nodes.online.total", Gauge, "", "Nodes of the cluster that are online")
 	RegistryServices = family("moleculer.registry.services.total", Gauge, "", "Services of the cluster")
@@ -181,7 +182,8 @@ var (
 	SpoolEvents   = family("switchboard.spool.events", Gauge, unitEvent, "Events on the disk that wait for JetStream")
 	SpoolBytes    = family("switchboard.spool.bytes", Gauge, unitByte, "Bytes of them")
 	SpoolOldest   = family("switchboard.spool.oldest.seconds", Gauge, unitSecond, "Age of the oldest of them, 0 for none")
-	SpoolSetAside = family("switchboard.spool.set.aside", Gauge, unitEvent, "Events on the disk that can never be published")
+	SpoolSetAside = family("switchboard.spool.set.aside", Gauge, unitEvent,
+		"Events on the disk that can never be published")
 )
 
 // What this node is.

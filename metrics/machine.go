@@ -25,7 +25,8 @@ func newMachine() Source {
 		set(osArch, 1, runtime.GOARCH)
 		set(osHostname, 1, name)
 		heap := []goruntime.Sample{
-			{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+			{Name: "/memory/classes/heap/objects:bytes"},
+			{Name: "/memory/classes/heap/unused:bytes"},
 			{Name: "/memory/classes/heap/free:bytes"},
 		}
 		goruntime.Read(heap)

@@ -125,7 +125,7 @@ func TestDrainCanBeWatched(t *testing.T) {
 	close(end)
 	require.NoError(t, <-called)
 	<-stopped
-	_, err = net.Dial("tcp", n.AdminAddress()) //nolint:noctx // loopback
+	_, err = net.Dial("tcp", n.AdminAddress())
 	require.Error(t, err)
 }
 

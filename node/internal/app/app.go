@@ -104,7 +104,8 @@ func Start(
 	}
 	counts := newMetrics(c)
 	n := &Node{
-		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard, counts), lost: make(chan error, 1),
+		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard, counts),
+		lost:    make(chan error, 1),
 		secrets: secrets, applied: c, metrics: counts,
 	}
 	if err := n.start(ctx, extensions, secrets); err != nil {
