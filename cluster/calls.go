@@ -17,6 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // caller is the action.Cluster of the link's handlers.
@@ -149,6 +150,7 @@ func (l *Link) attempts(
 		pause := time.NewTimer(milliseconds(min(delay, cmp.Or(retry.MaxDelay, 1000))))
 		select {
 		case <-pause.C:
+			l.metrics.Retried(p.Action)
 			continue
 		case <-ctx.Done():
 		case <-l.ctx.Done():
@@ -218,11 +220,13 @@ func (l *Link) callLocal(
 	ctx context.Context, p *wire.RequestPacket, local *localAction,
 ) (result *action.CallResult, err error) {
 	req := l.newRequest(p, local, nil)
+	began, counted := time.Now(), l.countLocal(req)
 	result = &action.CallResult{Meta: p.Meta, NodeID: l.opts.NodeID}
 	defer func() { // encoding calls methods of the result, and these may panic
 		if r := recover(); r != nil {
 			err = l.callerError(req, l.panicError(req, r))
 		}
+		counted.End(began, known(err))
 	}()
 	value, err := l.callHandler(ctx, req, local)
 	value, err = action.Wait(ctx, value, err)
@@ -238,7 +242,12 @@ func (l *Link) callLocal(
 }
 
 // request sends a REQ to a node and waits for its RES.
-func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string) (*action.CallResult, error) {
+func (l *Link) request(
+	ctx context.Context, p *wire.RequestPacket, nodeID string,
+) (result *action.CallResult, err error) {
+	began := time.Now()
+	counted := l.metrics.Begin(metrics.Call{Action: p.Action, Caller: orEmpty(p.Caller), Remote: true}, p.Level)
+	defer func() { counted.End(began, known(err)) }()
 	answer := l.pending.add(p.ID, p.Action, nodeID)
 	defer l.pending.remove(p.ID)
 	if !l.registry.available(nodeID) { // it left after it was chosen, before the call was added to pending
@@ -250,7 +259,6 @@ func (l *Link) request(ctx context.Context, p *wire.RequestPacket, nodeID string
 	if err := l.publish(wire.Request, nodeID, p); err != nil {
 		return nil, sendError(err, fmt.Sprintf("params of '%s'", p.Action))
 	}
-	var err error
 	select {
 	case r := <-answer:
 		return r.result, r.err
@@ -297,6 +305,7 @@ func (l *Link) onResponse(msg *nats.Msg) {
 		outcome.result.Data, outcome.err = nil, remoteError(&p)
 	}
 	if !l.pending.resolve(p.ID, outcome) {
+		l.metrics.Orphan()
 		l.log.WithField("peer", p.Sender).Debug("an answer is dropped: no call waits for it any more")
 	}
 }

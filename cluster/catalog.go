@@ -54,6 +54,7 @@ type localEvents struct {
 
 type listener struct {
 	service     string // full name
+	name, group string // of the service without its version, and of the event
 	handle      moleculer.EventHandler
 	middlewares []action.Middleware
 }
@@ -131,7 +132,8 @@ func (c *catalog) add(
 	slices.Sort(service.actions)
 	c.services = append(c.services, service)
 	for _, e := range events {
-		c.listen(e.Name, cmp.Or(e.Group, schema.Name), &listener{full, e.Handler, middlewares})
+		group := cmp.Or(e.Group, schema.Name)
+		c.listen(e.Name, group, &listener{full, schema.Name, group, e.Handler, middlewares})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
@@ -16,6 +17,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // Emit sends an event to one listener of each group, preferably on this node, or with opts.Broadcast to all listeners.
@@ -51,6 +53,11 @@ func (l *Link) emit(_ context.Context, parent *action.Request, name string, data
 			p.Caller = &parent.Service
 		}
 	}
+	way := metrics.Emitted
+	if opts.Broadcast {
+		way = metrics.Broadcast
+	}
+	l.metrics.Sent(way, name)
 	var faults []error
 	for node, groups := range l.recipients(name, opts) {
 		out := *p
@@ -140,8 +147,14 @@ func (l *Link) callListener(p *wire.EventPacket, listener *listener) {
 	if event.RequestID == "" {
 		event.RequestID = event.ID
 	}
+	began := time.Now()
+	counted := l.metrics.Handle(metrics.Listener{
+		Service: listener.name, Group: listener.group, Event: p.Event, Caller: event.Caller,
+	})
 	defer func() {
-		if r := recover(); r != nil {
+		r := recover()
+		counted.End(began, r != nil)
+		if r != nil {
 			l.log.WithField("event", p.Event).WithField("stack", string(debug.Stack())).Errorf("event handler panicked: %v", r)
 		}
 	}()
@@ -155,6 +168,7 @@ func (l *Link) internal(name string, data any) {
 	if err != nil {
 		return
 	}
+	l.metrics.Sent(metrics.BroadcastLocal, name)
 	id := uuid.NewString()
 	l.deliver(
 		&wire.EventPacket{Header: l.header(), ID: id, RequestID: id, Event: name, Data: raw, Broadcast: true, Level: 1},

@@ -28,6 +28,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/cluster/wire"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // Options describes a node.
@@ -51,6 +52,9 @@ type Options struct {
 	// Reconnected is called when the connection is back: events may have been missed.
 	Reconnected func()
 
+	// Metrics counts what the link does, and is what $node.metrics tells; nil counts nothing.
+	Metrics *metrics.Registry
+
 	// HeartbeatInterval is the time between two heartbeats; 0 means 10 s. With a negative one (Node's 0) this node
 	// sends no heartbeats and never drops a silent node.
 	HeartbeatInterval time.Duration
@@ -67,6 +71,7 @@ type Link struct {
 	opts            Options
 	nc              *nats.Conn
 	log             *logrus.Entry
+	metrics         *metrics.Cluster // nil counts nothing
 	prefix          string
 	instanceID      string
 	catalog         *catalog
@@ -129,7 +134,8 @@ func New(nc *nats.Conn, opts Options) *Link {
 	jitter := opts.HeartbeatInterval / heartbeatJitter
 	l := &Link{
 		opts: opts, nc: nc, log: opts.Log.WithField("node", opts.NodeID),
-		prefix: wire.Prefix(opts.Namespace), instanceID: uuid.NewString(),
+		metrics: opts.Metrics.Cluster(),
+		prefix:  wire.Prefix(opts.Namespace), instanceID: uuid.NewString(),
 		catalog: newCatalog(), registry: newRegistry(opts.silence()), pending: newPendingCalls(),
 		pool: newPool(opts.Concurrency, opts.Queue),
 		beat: opts.HeartbeatInterval + rand.N(2*jitter+1) - jitter,
@@ -140,6 +146,7 @@ func New(nc *nats.Conn, opts Options) *Link {
 	}
 	l.fastQueue = newFastQueue(l.pool)
 	l.addNodeService()
+	opts.Metrics.Read(l.measure)
 	return l
 }
 
@@ -671,6 +678,7 @@ func (l *Link) publish(cmd wire.Command, nodeID string, packet any) error {
 	if err := l.nc.Publish(wire.Subject(l.prefix, cmd, nodeID), data); err != nil {
 		return fmt.Errorf("publish %s: %w", cmd, err)
 	}
+	l.metrics.PacketSent(string(cmd), len(data))
 	return nil
 }
 

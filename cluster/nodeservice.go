@@ -22,7 +22,6 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 
 	"github.com/hiliosai/switchboard/action"
-	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/internal/rawjson"
 )
@@ -78,9 +77,7 @@ func (l *Link) addNodeService() {
 			"options",
 			action.Spec{Handle: func(context.Context, *action.Request) (any, error) { return l.publicOptions(), nil }},
 		),
-		action.New("metrics", action.Spec{Handle: func(context.Context, *action.Request) (any, error) {
-			return nil, action.Client(http.StatusBadRequest, codes.MetricsDisabled, "Metrics feature is disabled")
-		}}),
+		action.New("metrics", action.Spec{Handle: l.listMetrics}),
 	}
 	schema := &moleculer.ServiceSchema{
 		Name: nodeService, Settings: map[string]any{}, Metadata: map[string]any{}, Actions: actions,

@@ -102,6 +102,7 @@ func (l *Link) onControl(msg *nats.Msg) {
 
 // decode reads a packet. It returns false, after logging why, if the packet cannot be used.
 func (l *Link) decode(msg *nats.Msg, packet wire.Packet) bool {
+	l.metrics.PacketReceived(packetType(l.prefix, msg.Subject), len(msg.Data))
 	err := wire.Decode(l.opts.Protocol, msg.Data, packet)
 	if err == nil {
 		return true

@@ -16,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/cluster/wire"
 	"github.com/hiliosai/switchboard/internal/rawjson"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // inbound is a request on its way through this node, from its REQ to its RES.
@@ -30,7 +31,10 @@ type inbound struct {
 	ctx    context.Context // ends at the caller's deadline and when the node stops
 	cancel context.CancelFunc
 
-	req *action.Request // what the handler gets; set by serve
+	// Set by serve.
+	req     *action.Request // what the handler gets
+	began   time.Time
+	counted *metrics.Requests
 }
 
 // onRequest receives a REQ. It never blocks: handlers run in the pool.
@@ -109,6 +113,7 @@ func (in *inbound) serve() {
 		return
 	}
 	in.req = l.newRequest(&in.packet, in.local, in.stream)
+	in.began, in.counted = time.Now(), l.countLocal(in.req)
 	result, err := l.callHandler(in.ctx, in.req, in.local)
 	promise, ok := result.(*action.Promise)
 	if !ok {
@@ -159,14 +164,19 @@ func (in *inbound) respond(result any, err error) {
 	l, p := in.link, &in.packet
 	defer func() { // encoding calls methods of the result, and these may panic
 		if r := recover(); r != nil {
-			l.sendResponse(p, wire.Answer{Meta: p.Meta, Error: l.errorObject(l.callerError(in.req, l.panicError(in.req, r)))})
+			e := l.callerError(in.req, l.panicError(in.req, r))
+			in.counted.End(in.began, e)
+			l.sendResponse(p, wire.Answer{Meta: p.Meta, Error: l.errorObject(e)})
 		}
 	}()
 	data, meta, err := encodeOutcome(in.req, result, err)
 	if err != nil {
-		l.sendResponse(p, wire.Answer{Meta: meta, Error: l.errorObject(l.callerError(in.req, err))})
+		e := l.callerError(in.req, err)
+		in.counted.End(in.began, e)
+		l.sendResponse(p, wire.Answer{Meta: meta, Error: l.errorObject(e)})
 		return
 	}
+	in.counted.End(in.began, nil)
 	l.sendResponse(p, wire.Answer{Meta: meta, Data: data})
 }
 
@@ -205,7 +215,9 @@ func (l *Link) sendResponse(p *wire.RequestPacket, res wire.Answer) {
 	}
 	if err := l.nc.Publish(wire.Subject(l.prefix, wire.Response, p.Sender), packet); err != nil {
 		log().WithError(err).Warn("an answer could not be sent")
+		return
 	}
+	l.metrics.PacketSent(string(wire.Response), len(packet))
 }
 
 // newRequest makes what the handler of an action gets from a REQ.

@@ -33,7 +33,7 @@ var synonyms = []synonym{
 	{"flock", "batch platform", "^Flock$"}, // the system call
 	{"forsake", "drain", ""},
 	{"further", "message action", ""},
-	{"gather", "batch", ""},
+	{"gather", "batch", "^Gather$"}, // of Prometheus
 	{"gathering", "barrier, or what it is", ""},
 	{"grounded", "blocked", ""},
 	{"lane", "fast queue, limiter", ""},

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // Subscription says which events a service consumes, and how.
@@ -63,6 +65,7 @@ type Consumer struct {
 	sub     Subscription
 	log     *logrus.Entry
 	subject string
+	counted *metrics.Consumer
 
 	ctx        context.Context // of handlers; ends when the context of Stop does
 	cancel     context.CancelFunc
@@ -112,6 +115,7 @@ func (d *delivery) key() eventKey { return eventKey{d.Sequence, d.Time.UnixNano(
 func (p *Publisher) Consume(ctx context.Context, sub Subscription) (*Consumer, error) {
 	c := &Consumer{
 		p: p, sub: sub, subject: p.Subject(sub.Name),
+		counted:   p.metrics.Consumer(metrics.Consumed{Name: sub.Name, Subject: p.Subject(sub.Name), Group: sub.Group}),
 		log:       p.log.WithFields(logrus.Fields{"event": sub.Name, "group": sub.Group}),
 		stopWatch: make(chan struct{}), watchEnded: make(chan struct{}),
 		unacked: map[eventKey]*delivery{}, returned: map[eventKey]int{}, idle: make(chan struct{}),
@@ -337,6 +341,7 @@ func (c *Consumer) handle(d *delivery) {
 	default:
 		moved := c.deadLetter(d, err)
 		if moved == nil {
+			c.counted.DeadLettered()
 			log.WithError(err).Errorf("event not handled, moved to %s", c.sub.DeadLetters)
 			c.sendAck(log, c.ack(d))
 			return
@@ -348,6 +353,7 @@ func (c *Consumer) handle(d *delivery) {
 	c.returned[d.key()] = d.deliveries
 	c.mu.Unlock()
 	delay := c.backoff(d.Attempt)
+	c.counted.Retried()
 	c.sendAck(log, func() error { return c.latestMsg(d).NakWithDelay(delay) })
 }
 

@@ -57,7 +57,11 @@ func (c *Consumer) runHandler(log *logrus.Entry, d *delivery) error {
 		return err
 	}
 	defer end()
-	return c.sub.Handle(c.ctx, &d.Delivery)
+	began := time.Now()
+	c.counted.Begin()
+	err = c.sub.Handle(c.ctx, &d.Delivery)
+	c.counted.End(began, err)
+	return err
 }
 
 // startHandler waits until an event may be handled. The caller must call end when its handler has returned. An error

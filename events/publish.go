@@ -68,6 +68,7 @@ func (p *Publisher) store(ctx context.Context, r *route, e order.Event) error {
 // there.
 func (p *Publisher) publish(ctx context.Context, r *route, event order.Event, onAck AckFunc) (token uint64) {
 	now := time.Now()
+	p.metrics.Sent(event.Name)
 	e := &pendingPublish{
 		route: r, msgID: event.MsgID, header: event.Header, payload: event.Payload, key: event.Key, held: event.Held,
 		fence: event.Fence,

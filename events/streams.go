@@ -17,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sirupsen/logrus"
+
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // Options configure a [Publisher].
@@ -31,7 +33,9 @@ type Options struct {
 	Queues              []string
 	// CheckInterval is how often consumers check their durables; zero is 10s. They also do after each reconnect.
 	CheckInterval time.Duration
-	Log           *logrus.Entry
+	// Metrics counts events; nil counts nothing.
+	Metrics *metrics.Registry
+	Log     *logrus.Entry
 }
 
 // Limits bound what a stream keeps, consumed or not: beyond them the oldest events are dropped. Zero is no limit.
@@ -46,10 +50,11 @@ type Publisher struct {
 	js        jetstream.JetStream
 	opts      Options
 	log       *logrus.Entry
-	names     sync.Map // *route by the name of its events
-	routes    sync.Map // *route by its subject
-	inspected sync.Map // names of streams that inspect has seen
-	queues    sync.Map // subjects of dead letters
+	metrics   *metrics.Events // nil counts nothing
+	names     sync.Map        // *route by the name of its events
+	routes    sync.Map        // *route by its subject
+	inspected sync.Map        // names of streams that inspect has seen
+	queues    sync.Map        // subjects of dead letters
 
 	gate       handlerGate // of all handlers in this process
 	metadataMu sync.Mutex  // one change of a durable's metadata at a time
@@ -66,7 +71,7 @@ func New(nc *nats.Conn, opts Options) (*Publisher, error) {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
 	opts.CheckInterval = cmp.Or(opts.CheckInterval, 10*time.Second)
-	p := &Publisher{nc: nc, js: js, opts: opts, log: opts.Log, acks: nc.NewInbox() + "."}
+	p := &Publisher{nc: nc, js: js, opts: opts, log: opts.Log, metrics: opts.Metrics.Events(), acks: nc.NewInbox() + "."}
 	for _, queue := range opts.Queues {
 		p.queues.Store(p.Subject(queue), true)
 	}

@@ -43,6 +43,7 @@ func (s *platformService) receiveByAccount(
 	}
 	if err != nil {
 		s.refused("", nil, err)
+		s.metrics.Channel("").Webhook(s.now(), outcomeOf(err))
 		return nil, err
 	}
 	g := &webhookGroup{runs: make([]*webhookRun, len(ids)), ends: make([]groupEnd, len(ids))}

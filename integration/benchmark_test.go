@@ -14,12 +14,22 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
 	"github.com/hiliosai/switchboard/leases"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // BenchmarkReceiveWebhook is the factory's own part of a webhook: neither a link, nor a platform, nor a
 // server of events takes any time in it.
 func BenchmarkReceiveWebhook(b *testing.B) {
-	service := defineBenchmark(b, still{}, nil)
+	for name, registry := range map[string]*metrics.Registry{
+		"uncounted": nil, "counted": metrics.New(metrics.Options{NodeID: "n1"}),
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkWebhook(b, registry) })
+	}
+}
+
+func benchmarkWebhook(b *testing.B, registry *metrics.Registry) {
+	b.Helper()
+	service := defineBenchmark(b, still{}, integration.Runtime{Metrics: registry})
 	params, err := json.Marshal(object{
 		"channelId": "c1", "payload": object{"n": 1}, "headers": object{"content-type": "application/json"},
 		"timestamp": now.UnixMilli(), "rawBody": `{"n":1}`,
@@ -36,7 +46,7 @@ func BenchmarkReceiveWebhook(b *testing.B) {
 	}
 }
 
-func defineBenchmark(b *testing.B, platform integration.Platform, member *leases.Member) *integration.Service {
+func defineBenchmark(b *testing.B, platform integration.Platform, runtime integration.Runtime) *integration.Service {
 	b.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
@@ -44,10 +54,9 @@ func defineBenchmark(b *testing.B, platform integration.Platform, member *leases
 		ServiceDefinition: integration.ServiceDefinition{Name: "parrot"}, Fields: fields, Platform: platform,
 		Title: "Parrot",
 	}
-	service, err := integration.Define(def, integration.Runtime{
-		Channels: &store{channel: newChannel()}, Events: discard{}, Secrets: &redact.Secrets{}, Namespace: "hios",
-		Log: logrus.NewEntry(log), Now: func() time.Time { return now }, Leases: member,
-	})
+	runtime.Channels, runtime.Events, runtime.Namespace = &store{channel: newChannel()}, discard{}, "hios"
+	runtime.Secrets, runtime.Log, runtime.Now = &redact.Secrets{}, logrus.NewEntry(log), func() time.Time { return now }
+	service, err := integration.Define(def, runtime)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -72,7 +81,7 @@ func BenchmarkConnection(b *testing.B) {
 		return ctx.Err()
 	}}
 	member := leases.NewMember(leases.NewMemory(), leases.Options{Node: "node-1", Log: logrus.NewEntry(logrus.New())})
-	service := defineBenchmark(b, listening, member)
+	service := defineBenchmark(b, listening, integration.Runtime{Leases: member})
 	if err := service.StartConsuming(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -72,6 +72,7 @@ func (s *platformService) askClaims(ctx context.Context, terms claims.Terms, key
 	short, cancel := context.WithTimeout(ctx, dedupWait)
 	defer cancel()
 	list, err := s.runtime.Claims.Claim(short, terms, keys...)
+	s.countClaims(list)
 	switch {
 	case err == nil:
 		s.claimsRetryAt.Store(0)

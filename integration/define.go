@@ -16,6 +16,7 @@ import (
 	"github.com/hiliosai/switchboard/action"
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/claims"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // Capability is one of the SDK's names for what a platform can do.
@@ -123,6 +124,7 @@ type platformService struct {
 	limiter           limiter
 	conditions        *conditions
 	refusals          refusals
+	metrics           *metrics.Platform // nil counts nothing
 	now               func() time.Time
 	actions           map[string]action.Spec
 
@@ -213,6 +215,9 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 	p.conditions = &conditions{s: p, byKey: map[conditionKey]*condition{}, away: map[string]map[int]bool{}}
 	p.connect, p.connected = p.startFollowing, p.countConnections
 	p.refusals.log, p.limiter.log, p.limiter.conditions = p.log, p.log, p.conditions
+	p.metrics = runtime.Metrics.Platform(def.Name)
+	p.limiter.metrics = p.metrics
+	runtime.Metrics.Read(p.measure)
 	p.undo = append(p.undo, p.refusals.close, p.conditions.close)
 	return p.Service, nil
 }

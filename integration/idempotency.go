@@ -42,6 +42,7 @@ func (r *sendRun) idempotent(ctx context.Context, key string) (any, error) {
 	}
 	for held := false; ; held = true {
 		list, err := r.runtime.Claims.Claim(ctx, claims.Terms{Lease: sendLease, TTL: sendMemory}, key)
+		r.countClaims(list)
 		if err != nil && held && ctx.Err() != nil {
 			return nil, busy
 		}

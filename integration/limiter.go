@@ -17,6 +17,7 @@ import (
 
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/internal/throttle"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 const (
@@ -36,6 +37,7 @@ type limiter struct {
 	limit    int // of one channel's calls
 	throttle throttle.Keyed
 	log      *logrus.Entry
+	metrics  *metrics.Platform // nil counts nothing
 	// conditions are told of suspensions and changes; nil for nobody.
 	conditions *conditions
 
@@ -223,7 +225,9 @@ func (t *limiter) begin(l *channelLimiter) (end func(), err error) {
 func (t *limiter) withLimits(
 	ctx context.Context, l *channelLimiter, ticket throttle.Ticket, call *platformCall,
 ) (result *SendResult, err error) {
+	began := time.Now()
 	release, err := t.waitTurn(ctx, l, ticket, call.recipient)
+	t.metrics.Channel(l.channelID).Throttled(time.Since(began))
 	if err != nil {
 		return nil, err
 	}

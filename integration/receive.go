@@ -54,6 +54,7 @@ func (s *platformService) receiveWebhook(ctx context.Context, req *action.Reques
 	fields, err := s.receiveParams.Decode(req)
 	if err != nil {
 		s.refused("", nil, err)
+		s.metrics.Channel("").Webhook(s.now(), outcomeOf(err))
 		return nil, err
 	}
 	id := rawjson.Text(fields.Get("channelId"))

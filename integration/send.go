@@ -84,8 +84,10 @@ func (r *sendRun) recipient() ID { return cmp.Or(r.message.To.ID, r.message.Conv
 
 // sendAndReport adds the event: it sends the message, and publishes and logs the outcome.
 func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
+	began, counted := time.Now(), r.metrics.Channel(r.channel.ID)
 	result, attempts, err := r.sendParts(ctx)
 	if err == nil {
+		counted.Sent(began, sent, "")
 		r.publishSent(ctx, result)
 		if r.log.Logger.IsLevelEnabled(debugLevel) {
 			r.logFor(r.req, r.channel).WithFields(logrus.Fields{"messageId": result.MessageID, "attempts": attempts}).
@@ -94,6 +96,7 @@ func (r *sendRun) sendAndReport(ctx context.Context) (any, error) {
 		return result, nil
 	}
 	failure := r.cleaner(r.req).error(asError(err, FaultUnknown, codes.SendFailed))
+	counted.Sent(began, string(failedOutcome(failure, result)), failure.Code)
 	r.publishFailed(ctx, failure, attempts, result)
 	r.logFor(r.req, r.channel).WithFields(logrus.Fields{"kind": failure.Kind, "code": failure.Code, "attempts": attempts}).
 		Warn("message not sent: " + failure.Message)
@@ -358,14 +361,19 @@ func (r *sendRun) publishSent(ctx context.Context, result *SendResult) {
 	r.publishOutcome(ctx, sent, payload, err)
 }
 
+// failedOutcome is the outcome of a send that failed. delivered is what was delivered nevertheless, nil for nothing.
+func failedOutcome(e *Error, delivered *SendResult) Outcome {
+	if delivered != nil && e.Outcome() == NotDelivered {
+		return PartlyDelivered
+	}
+	return e.Outcome()
+}
+
 // publishFailed publishes a failure, and what was delivered nevertheless: delivered is nil for nothing.
 func (r *sendRun) publishFailed(ctx context.Context, e *Error, attempts int, delivered *SendResult) {
-	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": e.Outcome()}
+	metadata := map[string]any{"code": e.Code, "kind": e.Kind, "outcome": failedOutcome(e, delivered)}
 	if delivered != nil {
 		metadata["messageIds"], metadata["parts"] = delivered.MessageIDs, delivered.Parts
-		if e.Outcome() == NotDelivered {
-			metadata["outcome"] = PartlyDelivered
-		}
 	}
 	payload, err := json.Marshal(&MessageFailedPayload{
 		TenantID: r.channel.TenantID, ChannelID: r.channel.ID, Platform: r.def.Name,

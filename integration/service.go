@@ -22,6 +22,7 @@ import (
 	"github.com/hiliosai/switchboard/datasource"
 	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/leases"
+	"github.com/hiliosai/switchboard/metrics"
 	"github.com/hiliosai/switchboard/mixins"
 )
 
@@ -90,6 +91,8 @@ type Runtime struct {
 	PacketLimit func(*action.Request) int64
 	// MediaBytes counts the attachment bytes in memory; nil counts none.
 	MediaBytes *inflight.Bytes
+	// Metrics counts webhooks, messages and sends; nil counts nothing.
+	Metrics *metrics.Registry
 	// ChannelCalls is how many calls of one channel to its platform may run at once; zero is 512.
 	ChannelCalls int
 	Log          *logrus.Entry

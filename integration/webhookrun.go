@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
@@ -33,6 +34,7 @@ type webhookRun struct {
 	// unanswered says that nobody waits for a Responder's answer.
 	unanswered bool
 
+	arrived  time.Time
 	channel  *Channel
 	webhook  *Webhook // set before the run where several channels get it
 	messages []Message
@@ -57,6 +59,16 @@ func (o outcome) failed() bool { return o.err != nil }
 // accept checks a webhook and hands its messages over, to be published after those of all webhooks of the channel that
 // came before. It waits no longer than these take to be read, and never for an ack.
 func (r *webhookRun) accept(id string, fields action.Fields) error {
+	r.arrived = time.Now()
+	err := r.handOver(id, fields)
+	if err != nil {
+		r.metrics().Webhook(r.arrived, outcomeOf(err))
+	}
+	return err
+}
+
+// handOver is accept, uncounted.
+func (r *webhookRun) handOver(id string, fields action.Fields) error {
 	arrival := r.s.channelOrder.join(id)
 	defer arrival.leave()
 	if err := r.check(id, fields); err != nil {
@@ -227,6 +239,7 @@ func (r *webhookRun) finish() (any, error) {
 		r.log().WithError(err).
 			Warn("the claims could not be marked as done; if the webhook comes again, its messages may be published again")
 	}
+	r.count(transient != nil)
 	if transient != nil {
 		r.log().WithError(transient).Warn("the messages of a webhook could not be stored")
 		// The platform sends the webhook again. The stream knows what it has stored by the message id.
@@ -249,6 +262,9 @@ func (r *webhookRun) giveUp(m *Message, cause error) error {
 	entry := r.log().WithField("messageId", m.ID)
 	entry.WithError(cause).Error("a message cannot be published and goes to the dead letters")
 	err := r.s.deadLetter(r, m, cause)
+	if err == nil {
+		r.s.metrics.DeadLettered()
+	}
 	if err == nil || isPermanent(err) {
 		r.s.conditions.raiseFor(
 			deadLettersQuiet, conditionOf{r.channel.ID, r.channel.TenantID, 0}, codes.ConditionDeadLetters,

@@ -23,6 +23,7 @@ import (
 	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/egress"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 const (
@@ -43,10 +44,11 @@ const (
 type Client struct {
 	// api is for the platforms' APIs. There is no http.Client around it, because that would follow redirects and send the
 	// channel's credentials to wherever they point.
-	api    transport
-	long   transport    // for [Request.Wait]: thousands of waiting calls must not use up the connections of api
-	web    *http.Client // for links that come from outside, see download.go
-	strict *Client      // for channels whose addresses a tenant chose; nil in the strict client itself
+	api     transport
+	long    transport         // for [Request.Wait]: thousands of waiting calls must not use up the connections of api
+	web     *http.Client      // for links that come from outside, see download.go
+	metrics *metrics.Registry // nil counts nothing
+	strict  *Client           // for channels whose addresses a tenant chose; nil in the strict client itself
 }
 
 // transport is an http.RoundTripper with its own connections.
@@ -64,6 +66,9 @@ type Options struct {
 	// Dial opens the connections for API calls, for example to a fake in the same process. Nil means the network. If Dial
 	// is set, no Guard is asked about API calls.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Metrics counts the calls of APIs; nil counts nothing.
+	Metrics *metrics.Registry
 
 	proxy func(*http.Request) (*url.URL, error) // for tests; nil means the proxy of the environment
 }
@@ -90,7 +95,10 @@ func New(o Options) *Client {
 	api.DisableCompression = true // answers are small, and files are mostly compressed already
 	long.DisableCompression = true
 	tuneForWaiting(long)
-	c := &Client{api: api, long: long, web: web, strict: &Client{api: strict, long: strictLong, web: web}}
+	c := &Client{
+		api: api, long: long, web: web, metrics: o.Metrics,
+		strict: &Client{api: strict, long: strictLong, web: web, metrics: o.Metrics},
+	}
 	if o.Dial != nil {
 		api.DialContext, long.DialContext, c.strict = o.Dial, o.Dial, nil
 	}
@@ -256,6 +264,19 @@ var ErrAnswerTooLong = errors.New("the answer is longer")
 // Do makes a call once and reads the answer; an error status is an answer, too. Errors are *integration.Error. If there
 // is no answer, the kind is transient if the platform cannot have received the whole request, and unknown otherwise.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
+	began, status := time.Now(), 0
+	answer, err := c.do(ctx, r)
+	if answer != nil {
+		status = answer.Status
+	}
+	if r.Wait == 0 { // a long poll takes as long as nothing happens
+		c.metrics.PlatformCall(r.Name, status, began)
+	}
+	return answer, err
+}
+
+// do is Do, uncounted.
+func (c *Client) do(ctx context.Context, r Request) (*Answer, error) {
 	transport, limit, timeout := c.api, maxAnswer, callTimeout
 	switch {
 	case r.Wait > 0:

@@ -34,6 +34,8 @@ import (
 	"github.com/hiliosai/switchboard/internal/filelock"
 	"github.com/hiliosai/switchboard/internal/inflight"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/metrics"
+	"github.com/hiliosai/switchboard/node/internal/admin"
 	"github.com/hiliosai/switchboard/node/internal/config"
 	"github.com/hiliosai/switchboard/node/internal/listener"
 	"github.com/hiliosai/switchboard/services/channels"
@@ -43,6 +45,9 @@ import (
 type Node struct {
 	config    *config.Config
 	log       *logrus.Entry
+	metrics   *metrics.Registry // nil counts nothing
+	admin     *admin.Listener
+	started   atomic.Bool
 	guard     *egress.Guard
 	client    *httpapi.Client
 	storage   *filelock.Lock // of the folder of embedded
@@ -73,14 +78,17 @@ func Start(
 	if err != nil {
 		return nil, err
 	}
+	counts := newMetrics(c)
 	n := &Node{
-		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard), lost: make(chan error, 1),
-		secrets: secrets, applied: c,
+		config: c, log: log.WithField("node", c.NodeID()), guard: guard, client: newClient(guard, counts),
+		lost:    make(chan error, 1),
+		secrets: secrets, applied: c, metrics: counts,
 	}
 	if err := n.start(ctx, extensions, secrets); err != nil {
 		n.Stop()
 		return nil, err
 	}
+	n.started.Store(true)
 	return n, nil
 }
 
@@ -97,8 +105,8 @@ func newGuard(c *config.Config) (*egress.Guard, error) {
 }
 
 // newClient is how platforms are called.
-func newClient(guard *egress.Guard) *httpapi.Client {
-	return httpapi.New(httpapi.Options{Guard: guard})
+func newClient(guard *egress.Guard, counts *metrics.Registry) *httpapi.Client {
+	return httpapi.New(httpapi.Options{Guard: guard, Metrics: counts})
 }
 
 func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact.Secrets) error {
@@ -106,6 +114,9 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	catalog, err := newCatalog(extensions, n.client)
 	if err == nil {
 		err = catalog.check(c)
+	}
+	if err == nil {
+		err = n.startAdmin(ctx)
 	}
 	if err != nil {
 		return err
@@ -135,6 +146,7 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 		Concurrency: c.Limits.Concurrency, Queue: c.Limits.Queue, RequestBytes: int64(c.Limits.RequestsMB) << 20,
 		DrainTimeout: c.Limits.DrainTimeout,
 		Health:       n.health,
+		Metrics:      n.metrics,
 		Reconnected:  n.missed,
 		Log:          logrus.NewEntry(n.log.Logger),
 	})
@@ -144,6 +156,9 @@ func (n *Node) start(ctx context.Context, extensions Extensions, secrets *redact
 	defer cancel()
 	if err := n.openStores(waiting, publisher); err != nil {
 		return err
+	}
+	if n.spool != nil {
+		n.metrics.Read(n.measureSpool)
 	}
 	if err := n.link.Open(ctx); err != nil {
 		return err
@@ -195,6 +210,7 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
 		NodeID: c.NodeID(), Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
+		Metrics:        n.metrics,
 		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
 		ChannelCalls: max(1, c.Limits.Concurrency/2), // so that one channel leaves room for others
 		Log:          n.log,
@@ -262,11 +278,14 @@ func (n *Node) disconnected(nc *nats.Conn) {
 }
 
 // Stop ends the node: no new webhooks and reliable events, then no new calls, then nothing running, then no
-// connection.
+// connection, then no admin listener.
 func (n *Node) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), n.config.Limits.DrainTimeout+5*time.Second)
 	defer cancel()
 	n.stopping.Store(true)
+	if n.admin != nil {
+		defer n.stopAdmin() // last, so that a drain can be watched
+	}
 	if n.listener != nil {
 		if err := n.listener.Stop(ctx); err != nil {
 			n.log.WithError(err).Warn("webhooks were cut off")

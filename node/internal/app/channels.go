@@ -164,7 +164,7 @@ func OpenChannels(
 	if err != nil {
 		return nil, err
 	}
-	ch := &Channels{client: newClient(guard), cluster: &lazyClient{config: c, log: log, secrets: secrets}}
+	ch := &Channels{client: newClient(guard, nil), cluster: &lazyClient{config: c, log: log, secrets: secrets}}
 	if ch.catalog, err = newCatalog(extensions, ch.client); err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (l *lazyClient) dial(ctx context.Context) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := newPublisher(client.nc, l.config, client.log)
+	publisher, err := newPublisher(client.nc, l.config, nil, client.log)
 	if err != nil {
 		return nil, err
 	}

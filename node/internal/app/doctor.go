@@ -127,7 +127,7 @@ func (e *examiner) fault(check, message, fix string) {
 // configured checks what the configuration means, and its keys. It says whether the rest can be examined.
 func (e *examiner) configured() bool {
 	c := e.config
-	client := newClient(nil)
+	client := newClient(nil, nil)
 	defer client.Close()
 	catalog, err := newCatalog(e.extensions, client)
 	if err == nil {

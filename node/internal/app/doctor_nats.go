@@ -49,7 +49,7 @@ func (e *examiner) examineNATS(ctx context.Context) {
 		e.warn("nats", fmt.Sprintf("the server takes packets of at most %d KB; larger webhooks and attachments are refused",
 			nc.MaxPayload()>>10), "set max_payload: 8MB in the server's configuration")
 	}
-	publisher, err := newPublisher(nc, &c, entry)
+	publisher, err := newPublisher(nc, &c, nil, entry)
 	if err != nil {
 		e.fault("jetstream", err.Error(), "see docs/nats.md")
 		return

@@ -15,13 +15,18 @@ import (
 	"github.com/hiliosai/switchboard/events"
 	"github.com/hiliosai/switchboard/integration"
 	"github.com/hiliosai/switchboard/internal/redact"
+	"github.com/hiliosai/switchboard/metrics"
 	"github.com/hiliosai/switchboard/node/internal/config"
 	service "github.com/hiliosai/switchboard/services/events"
 )
 
-func newPublisher(nc *nats.Conn, c *config.Config, log *logrus.Entry) (*events.Publisher, error) {
+// newPublisher publishes events as the configuration says. counts counts them; nil counts nothing.
+func newPublisher(
+	nc *nats.Conn, c *config.Config, counts *metrics.Registry, log *logrus.Entry,
+) (*events.Publisher, error) {
 	return events.New(nc, events.Options{
-		Prefix: c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, NodeID: c.NodeID(), Log: log,
+		Metrics: counts,
+		Prefix:  c.Prefix(), Replicas: c.Events.Replicas, Timeout: c.Events.PublishTimeout, NodeID: c.NodeID(), Log: log,
 		Limits:      events.Limits{MaxAge: c.Events.MaxAge, MaxBytes: int64(c.Events.MaxMB) << 20},
 		DeadLetters: events.Limits{MaxAge: c.Events.DeadLetters.MaxAge, MaxBytes: int64(c.Events.DeadLetters.MaxMB) << 20},
 		Queues:      []string{integration.DeadLetters},
@@ -34,7 +39,7 @@ const ensureWait = 5 * time.Second
 // openEvents makes the streams, which a server that has just started may need some time for.
 func (n *Node) openEvents(ctx context.Context) (*events.Publisher, error) {
 	c := n.config
-	publisher, err := newPublisher(n.nc, c, n.log)
+	publisher, err := newPublisher(n.nc, c, n.metrics, n.log)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +165,7 @@ func OpenEvents(ctx context.Context, c *config.Config, log *logrus.Logger, secre
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := newPublisher(nc, c, entry)
+	publisher, err := newPublisher(nc, c, nil, entry)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("open the events: %w", err)

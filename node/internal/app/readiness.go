@@ -86,10 +86,13 @@ func (n *Node) ready(ctx context.Context) (bool, any) {
 		state = n.readiness.state(ctx).State
 	}
 	ok := state != stateUnavailable && state != stateStopping
-	return ok, struct {
-		Ready bool   `json:"ready"`
-		State string `json:"state"`
-	}{ok, state}
+	return ok, readyReport{ok, state}
+}
+
+// readyReport is the body of GET /-/ready.
+type readyReport struct {
+	Ready bool   `json:"ready"`
+	State string `json:"state"`
 }
 
 // health is what $node.health tells beside what every node does: readiness and datasources, with names and reasons, and

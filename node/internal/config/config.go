@@ -26,6 +26,8 @@ type Config struct {
 	Media    Media    `yaml:"media"`
 	Egress   Egress   `yaml:"egress"`
 	HTTP     HTTP     `yaml:"http"`
+	Admin    Admin    `yaml:"admin"`
+	Metrics  Metrics  `yaml:"metrics"`
 	Webhooks Webhooks `yaml:"webhooks"`
 	Limits   Limits   `yaml:"limits"`
 	Log      Log      `yaml:"log"`
@@ -207,6 +209,25 @@ type HTTP struct {
 	MaxBodiesMB int `yaml:"maxBodiesMB"`
 }
 
+// Admin is the listener for whoever watches over the node: GET /metrics for Prometheus, GET /-/live and GET /-/ready.
+type Admin struct {
+	// Listen is HOST:PORT, or :PORT for all interfaces; "" is none. It asks for no login: keep it from the internet.
+	Listen string `yaml:"listen"`
+	// Pprof serves Go's profiler at /debug/pprof/ there, whose profiles cost time while they run.
+	Pprof bool `yaml:"pprof"`
+}
+
+// Metrics says what is counted; see docs/metrics.md.
+type Metrics struct {
+	// Enabled counts for GET /metrics and $node.metrics. Without it, $node.metrics answers METRICS_DISABLED, as that of a
+	// Node broker.
+	Enabled bool `yaml:"enabled"`
+	// PerChannel puts the id of the channel into the label channel of webhooks, messages and sends.
+	PerChannel bool `yaml:"perChannel"`
+	// MaxChannels is how many channels get a label value of their own, with perChannel. All further ones are "other".
+	MaxChannels int `yaml:"maxChannels"`
+}
+
 // Webhooks says how webhooks are read, from a gateway or from the node's own listener.
 type Webhooks struct {
 	// TrustForwarded takes the URL that a platform called from the headers X-Forwarded-Proto and X-Forwarded-Host, for
@@ -268,6 +289,7 @@ func Default() *Config {
 		Media:    Media{MaxMB: 256},
 		Egress:   Egress{Allow: []string{}},
 		HTTP:     HTTP{MaxBodiesMB: 64},
+		Metrics:  Metrics{Enabled: true, MaxChannels: 100},
 		Limits: Limits{
 			Concurrency: 1024, Queue: 16384, RequestsMB: 256, StartTimeout: time.Minute, DrainTimeout: 10 * time.Second,
 		},

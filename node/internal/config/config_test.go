@@ -70,6 +70,8 @@ services: [slack, discord]
 media: {allowPrivate: true, maxMB: 7}
 egress: {allow: [10.0.0.5, "botapi.internal:8081"]}
 http: {listen: ":3210", maxBodiesMB: 5}
+admin: {listen: ":3030", pprof: true}
+metrics: {enabled: false, perChannel: true, maxChannels: 9}
 limits: {concurrency: 1, queue: 0, requestsMB: 3, maxCallLevel: 7, startTimeout: 2s, drainTimeout: 0s}
 log: {level: trace, format: json}
 `))
@@ -96,6 +98,8 @@ log: {level: trace, format: json}
 		Media:    config.Media{AllowPrivate: true, MaxMB: 7},
 		Egress:   config.Egress{Allow: []string{"10.0.0.5", "botapi.internal:8081"}},
 		HTTP:     config.HTTP{Listen: ":3210", MaxBodiesMB: 5},
+		Admin:    config.Admin{Listen: ":3030", Pprof: true},
+		Metrics:  config.Metrics{PerChannel: true, MaxChannels: 9},
 		Limits:   config.Limits{Concurrency: 1, RequestsMB: 3, MaxCallLevel: 7, StartTimeout: 2 * time.Second},
 		Log:      config.Log{Level: "trace", Format: "json"},
 	}, c)
@@ -303,6 +307,22 @@ func TestLoadFaults(t *testing.T) {
 		"a listener with a named port": {
 			"http: {listen: 'localhost:http'}",
 			`1: http.listen: expects host:port or systemd, found "localhost:http"`,
+		},
+		"an admin listener without a port": {
+			"admin: {listen: 127.0.0.1}",
+			`1: admin.listen: expects host:port, found "127.0.0.1"`,
+		},
+		"one address for webhooks and metrics": {
+			"http: {listen: ':3030'}\nadmin: {listen: ':3030'}",
+			`2: admin.listen: expects another address than http.listen`,
+		},
+		"a profiler without an address": {
+			"admin: {pprof: true}",
+			`1: admin.listen: expects an address, for admin.pprof`,
+		},
+		"no channels to count": {
+			"metrics: {perChannel: true, maxChannels: 0}",
+			`1: metrics.maxChannels: expects more than 0, found 0`,
 		},
 		"a link that is to be let through": {"egress: {allow: [10.0.0.5, 'http://h']}", `1: egress.allow[1]: ` +
 			`expects an address, a network such as 192.168.0.0/16 or the name of a host, maybe with a port, found "http://h"`},

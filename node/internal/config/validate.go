@@ -29,6 +29,12 @@ func (c *Config) Validate() error {
 	v.services(c.Services)
 	v.require(c.HTTP.Listen == "" || c.HTTP.Listen == "systemd" || isListenAddress(c.HTTP.Listen),
 		"http.listen", "expects host:port or systemd, found %q", c.HTTP.Listen)
+	v.require(c.Admin.Listen == "" || isListenAddress(c.Admin.Listen),
+		"admin.listen", "expects host:port, found %q", c.Admin.Listen)
+	v.require(c.Admin.Listen == "" || c.Admin.Listen != c.HTTP.Listen || strings.HasSuffix(c.Admin.Listen, ":0"),
+		"admin.listen", "expects another address than http.listen")
+	v.require(!c.Admin.Pprof || c.Admin.Listen != "", "admin.listen", "expects an address, for admin.pprof")
+	v.require(c.Metrics.MaxChannels > 0, "metrics.maxChannels", "expects more than 0, found %d", c.Metrics.MaxChannels)
 	v.require(c.Media.MaxMB > 0, "media.maxMB", "expects more than 0, found %d", c.Media.MaxMB)
 	v.require(
 		c.HTTP.MaxBodiesMB >= minBodiesMB, "http.maxBodiesMB", "expects at least %d, found %d", minBodiesMB,
