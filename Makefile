@@ -2,6 +2,10 @@ GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2
 CONFIG ?= config.yaml
 # A tag where there is one, else the commit; -dirty where files are changed.
 VERSION ?= $(shell git describe --tags --always --dirty --match 'v*' 2>/dev/null | sed 's/^[0-9a-f]/dev-&/')
+COMMIT ?= $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
+DATE ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+APP = github.com/hiliosai/switchboard/node/internal/app
+LDFLAGS = -X $(APP).version=$(VERSION) -X $(APP).commit=$(COMMIT) -X $(APP).date=$(DATE)
 
 .PHONY: help
 help: ## List the targets
@@ -21,14 +25,33 @@ demo-polling: build ## Show the same without webhooks: the node asks Telegram fo
 
 .PHONY: build
 build: ## Build bin/switchboard
-	go build -trimpath -ldflags "-X github.com/hiliosai/switchboard/node/internal/app.version=$(VERSION)" -o bin/switchboard ./cmd/node
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/switchboard ./cmd/node
 
-# Modules of their own, as an author outside of this one has them: an import of a package internal does not build there.
-EXAMPLES = examples/parrot examples/sms examples/notes
+.PHONY: release
+release: ## Build the archives, checksums and SBOMs of a release into dist (PLATFORMS="linux/amd64 …")
+	VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' LDFLAGS='$(LDFLAGS)' deploy/release.sh
+
+# CA_CERTIFICATES are the authorities that the image trusts, those of Debian's package ca-certificates.
+ROOTFS ?= dist/rootfs
+CA_CERTIFICATES ?= /etc/ssl/certs/ca-certificates.crt
+.PHONY: rootfs
+rootfs: ## Assemble what the image holds: ROOTFS=folder. deploy/Dockerfile runs this, too
+	mkdir -p $(ROOTFS)/etc/ssl/certs $(ROOTFS)/etc/switchboard $(ROOTFS)/var/lib/switchboard $(ROOTFS)/tmp
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= $(LDFLAGS)" -o $(ROOTFS)/switchboard ./cmd/node
+	cp $(CA_CERTIFICATES) $(ROOTFS)/etc/ssl/certs/ca-certificates.crt
+	cp deploy/config.yaml LICENSE $(ROOTFS)/etc/switchboard/
+	echo 'switchboard:x:65532:65532:switchboard:/var/lib/switchboard:/sbin/nologin' >$(ROOTFS)/etc/passwd
+	echo 'switchboard:x:65532:' >$(ROOTFS)/etc/group
+	chmod -R a+rX,go-w $(ROOTFS) && chmod 1777 $(ROOTFS)/tmp && chmod 700 $(ROOTFS)/var/lib/switchboard
+	[ "$$(id -u)" != 0 ] || chown 65532:65532 $(ROOTFS)/var/lib/switchboard
+
+# Modules of their own. The examples are as an author outside of this one has them: an import of a package internal does
+# not build there. deploy's tests read manifests with Kubernetes's and Compose's own packages.
+MODULES = examples/parrot examples/sms examples/notes deploy
 
 .PHONY: test
 test: servers ## Run everything that must pass: vet and all tests, installing what they need
-	for example in $(EXAMPLES); do go -C $$example vet ./... || exit 1; done
+	for module in $(MODULES); do go -C $$module vet -tags slow ./... || exit 1; done
 	go vet -race -tags slow,chaos ./... # with the race detector, so that nothing is compiled for it alone
 	$(MAKE) test-race
 
@@ -36,16 +59,18 @@ test: servers ## Run everything that must pass: vet and all tests, installing wh
 # name running ones, these are used instead, but for the tests that stop their server.
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 .PHONY: servers
-servers: ## Install the database servers that the tests start, where they are missing
-	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || ! command -v redis-server >/dev/null; then \
+servers: ## Install what the tests start and is missing: database servers, shells, checkers of manual pages and units
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && \
+	(for program in redis-server zsh fish mandoc systemd-analyze; do command -v $$program >/dev/null || exit 1; done) || { \
 		$(SUDO) apt-get update -q && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql redis-server; \
-	fi
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+			postgresql redis-server zsh fish mandoc systemd; \
+	}
 
 .PHONY: test-race
 test-race: ## Run all tests, the slow ones too, in random order under the race detector
 	go test -tags slow -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /test/)
-	for example in $(EXAMPLES); do go -C $$example test -race -shuffle=on ./... || exit 1; done
+	for module in $(MODULES); do go -C $$module test -tags slow -race -shuffle=on -timeout 15m ./... || exit 1; done
 	go test -p 1 -tags slow -race -shuffle=on -timeout 15m ./test/... # which have the machine to themselves
 
 .PHONY: interop
@@ -82,7 +107,7 @@ conformance: ## Hold every platform to the conformance suite
 .PHONY: lint
 lint: ## Check style and known faults
 	$(GOLANGCI_LINT) run ./...
-	for example in $(EXAMPLES); do (cd $$example && $(GOLANGCI_LINT) run ./...) || exit 1; done
+	for module in $(MODULES); do (cd $$module && $(GOLANGCI_LINT) run ./...) || exit 1; done
 
 .PHONY: bench
 bench: ## Measure beside a Node.js peer and the floor, and hold the targets: the short form, some three minutes
@@ -103,8 +128,8 @@ docs: ## Write what is generated of the documentation anew
 	go generate ./...
 
 .PHONY: tidy
-tidy: ## Bring go.mod and go.sum up to date, those of the examples too
-	for module in . $(EXAMPLES); do go -C $$module mod tidy || exit 1; done
+tidy: ## Bring go.mod and go.sum up to date, those of the other modules too
+	for module in . $(MODULES); do go -C $$module mod tidy || exit 1; done
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -340,9 +340,10 @@ func (c *connections) shards(channelID string) int {
 	return min(max(known.Shards, 1), maxShards)
 }
 
-// shared is what the owner of a channel's first connection tells the other nodes.
+// shared is what the owner of a connection tells the other nodes and the next owner.
 type shared struct {
-	Shards int `json:"shards"`
+	Shards  int   `json:"shards,omitempty"`  // of a channel's first connection
+	Stopped int64 `json:"stopped,omitempty"` // ms: it is told that the connection is away, since then; see conditions
 }
 
 func (c *connections) channel(id string) *Channel {
@@ -358,6 +359,19 @@ func (c *connections) own() int {
 	return len(c.active)
 }
 
+// ofChannel returns the connections of a channel that this node keeps.
+func (c *connections) ofChannel(id string) []*connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []*connection
+	for _, conn := range c.active {
+		if conn.channelID == id {
+			list = append(list, conn)
+		}
+	}
+	return list
+}
+
 // run keeps one connection for as long as this node has its lease.
 func (c *connections) run(ctx context.Context, lease *leases.Lease) {
 	conn := &connection{of: c, lease: lease}
@@ -370,7 +384,9 @@ func (c *connections) run(ctx context.Context, lease *leases.Lease) {
 		c.mu.Lock()
 		delete(c.active, lease.Key())
 		c.mu.Unlock()
+		c.s.conditions.released(conn)
 	}()
+	c.s.conditions.taken(conn)
 	conn.keep(ctx)
 }
 
@@ -509,6 +525,7 @@ type connectionState struct {
 }
 
 func (c *connection) tell(state connectionState) {
+	c.of.s.conditions.connection(c, state)
 	state.Since = c.of.s.now().UnixMilli()
 	data, err := json.Marshal(state)
 	if err != nil {
@@ -521,11 +538,26 @@ func (c *connection) tell(state connectionState) {
 
 // setShards tells the other nodes how many connections the channel has.
 func (c *connection) setShards(n int) {
-	data, _ := json.Marshal(shared{min(max(n, 1), maxShards)}) // a number
-	if err := c.lease.SetShared(data); err != nil {
-		c.log.WithError(err).Warn("the other nodes could not be told how many shards there are")
-	}
+	c.share(func(s *shared) { s.Shards = min(max(n, 1), maxShards) })
 	ask(c.of.rewant)
+}
+
+func (c *connection) shared() shared {
+	var known shared
+	_ = json.Unmarshal(c.lease.Shared(), &known) // an owner of this code has written it, or nobody
+	return known
+}
+
+// share changes what the other nodes are told.
+func (c *connection) share(change func(*shared)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.shared()
+	change(&known)
+	data, _ := json.Marshal(known) // of numbers
+	if err := c.lease.SetShared(data); err != nil {
+		c.log.WithError(err).Warn("the other nodes could not be told how the connection is")
+	}
 }
 
 // kept is a cursor as the lease carries it. It belongs to the credentials: another bot begins anew.

@@ -64,7 +64,13 @@ func (s *store) OfPlatform(
 }
 
 func (s *store) OnChange(f func(string)) (stop func()) {
-	s.changed = f
+	before := s.changed
+	s.changed = func(id string) {
+		if before != nil {
+			before(id)
+		}
+		f(id)
+	}
 	return func() {}
 }
 

@@ -122,6 +122,7 @@ type platformService struct {
 	connections       *connections        // nil: the platform keeps none; set when it begins to
 	receiving         *semaphore.Weighted // of maxReceivingBytes
 	limiter           limiter
+	conditions        *conditions
 	refusals          refusals
 	metrics           *metrics.Platform // nil counts nothing
 	now               func() time.Time
@@ -211,13 +212,20 @@ func Define(def Definition, runtime Runtime) (*Service, error) {
 		}
 		return err
 	}
-	p.connect, p.connected = p.startConnections, p.countConnections
-	p.refusals.log, p.limiter.log = p.log, p.log
+	p.conditions = &conditions{s: p, byKey: map[conditionKey]*condition{}, away: map[string]map[int]bool{}}
+	p.connect, p.connected = p.startFollowing, p.countConnections
+	p.refusals.log, p.limiter.log, p.limiter.conditions = p.log, p.log, p.conditions
+	p.undo = append(p.undo, p.refusals.close, p.conditions.close)
 	p.metrics = runtime.Metrics.Platform(def.Name)
 	p.limiter.metrics = p.metrics
 	runtime.Metrics.Read(p.measure)
-	p.undo = append(p.undo, p.refusals.close)
 	return p.Service, nil
+}
+
+// startFollowing follows the channels: for their conditions, and for the connections that they need.
+func (s *platformService) startFollowing(ctx context.Context) error {
+	s.conditions.follow()
+	return s.startConnections(ctx)
 }
 
 // Names of the standard actions.

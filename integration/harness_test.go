@@ -51,7 +51,7 @@ type harness struct {
 	platform *platform
 	store    *store
 	events   *publisher
-	logs     *bytes.Buffer
+	logs     *logBuffer
 	def      integration.Definition
 	runtime  integration.Runtime
 }
@@ -59,7 +59,7 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	b := &harness{
-		t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &bytes.Buffer{},
+		t: t, platform: &platform{}, store: &store{channel: newChannel()}, events: &publisher{}, logs: &logBuffer{},
 	}
 	secrets, log := &redact.Secrets{}, logrus.New()
 	log.SetOutput(b.logs)
@@ -79,6 +79,32 @@ func newHarness(t *testing.T) *harness {
 	return b
 }
 
+// logBuffer keeps what is logged. Safe for concurrent use.
+type logBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buffer.Write(p)
+}
+
+func (l *logBuffer) String() string { return string(l.Bytes()) }
+
+func (l *logBuffer) Bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.buffer.Bytes())
+}
+
+func (l *logBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buffer.Reset()
+}
+
 // plain takes from the platform all that a platform need not have.
 func (b *harness) plain() { b.def.Platform = struct{ integration.Platform }{b.platform} }
 
@@ -86,6 +112,7 @@ func (b *harness) define() *integration.Service {
 	b.t.Helper()
 	service, err := integration.Define(b.def, b.runtime)
 	require.NoError(b.t, err)
+	b.t.Cleanup(func() { require.NoError(b.t, service.Stop(context.Background())) }) // else it goes on to tell of channels
 	return service
 }
 

@@ -25,13 +25,14 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	health := &Health{Status: HealthHealthy, Message: s.def.Title + " is running; name a channelId to check a channel"}
 	id := rawjson.Text(fields.Get("channelId"))
 	if id == "" {
-		health = s.withConnections(req, "", s.withSuspensions(ctx, req, health))
+		health = s.withConditions(ctx, req, s.withConnections(req, "", s.withSuspensions(ctx, req, health)))
 	} else {
 		ch, err := s.callersChannel(ctx, req, id)
 		if err != nil {
 			return nil, err
 		}
 		health = s.withConnections(req, id, s.withSuspension(ch, s.channelHealth(ctx, s.cleaner(req), ch)))
+		health = s.withConditionsOf(ch, health)
 	}
 	return s.withDatasources(ctx, health), nil
 }
@@ -75,7 +76,53 @@ func (s *platformService) withSuspensions(ctx context.Context, req *action.Reque
 	return &h
 }
 
-// maxListed bounds the connections that one answer lists.
+// withConditionsOf adds what is wrong with a channel for this node. A channel with a condition is not healthy.
+func (s *platformService) withConditionsOf(ch *Channel, health *Health) *Health {
+	list := s.conditions.list(func(id, _ string) bool { return id == ch.ID })
+	if len(list) == 0 {
+		return health
+	}
+	h := *health
+	h.Details = maps.Clone(health.Details)
+	if h.Details == nil {
+		h.Details = map[string]any{}
+	}
+	if h.Status == HealthHealthy {
+		h.Status, h.Message = HealthDegraded, list[0].Code+": "+list[0].Message
+	}
+	told := make([]Condition, len(list))
+	for i := range list {
+		told[i] = list[i].Condition
+	}
+	h.Details["conditions"] = told
+	return &h
+}
+
+// withConditions adds which channels have conditions on this node, of those that the caller may use. The service itself
+// is well.
+func (s *platformService) withConditions(ctx context.Context, req *action.Request, health *Health) *Health {
+	list := s.conditions.list(func(_, tenantID string) bool { return !s.isForeign(req, tenantID) })
+	list = slices.DeleteFunc(list, func(one ChannelCondition) bool {
+		_, err := s.def.Channels.Channel(ctx, one.ChannelID)
+		removed := errors.Is(err, ErrChannelNotFound)
+		if removed {
+			s.conditions.drop(one.ChannelID)
+		}
+		return removed
+	})
+	if len(list) == 0 {
+		return health
+	}
+	h := *health
+	h.Details = maps.Clone(health.Details)
+	if h.Details == nil {
+		h.Details = map[string]any{}
+	}
+	h.Details["conditions"] = list[:min(len(list), maxListed)]
+	return &h
+}
+
+// maxListed bounds the connections, and the conditions, that one answer lists.
 const maxListed = 1000
 
 // withConnections adds who keeps the connections of a channel, or with an empty id of those that the caller may use,
@@ -154,6 +201,7 @@ func (s *platformService) channelHealth(ctx context.Context, cleaner cleaner, ch
 		return &Health{Status: HealthHealthy, Message: "this platform has no health check of its own"}
 	}
 	health, err := checker.CheckHealth(ctx, ch)
+	s.conditions.called(ch, err)
 	if err != nil {
 		e := asError(err, FaultTransient, codes.HealthCheckFailed)
 		status := HealthUnhealthy

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,7 +193,9 @@ func TestDeadLetteredMessageIsNotDeadLetteredTwice(t *testing.T) {
 		pass(3 * time.Minute)
 		_, err = d.receive("a:1")
 		require.NoError(t, err)
-		require.Equal(t, []string{"parrot:c1:a:1", "dead:parrot:c1:a:1"}, d.published())
+		require.Equal(t, []string{"parrot:c1:a:1", "dead:parrot:c1:a:1"}, slices.DeleteFunc(
+			d.published(), func(id string) bool { return strings.Contains(id, ":degraded:") },
+		))
 	})
 }
 

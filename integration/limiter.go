@@ -38,6 +38,8 @@ type limiter struct {
 	throttle throttle.Keyed
 	log      *logrus.Entry
 	metrics  *metrics.Platform // nil counts nothing
+	// conditions are told of suspensions and changes; nil for nobody.
+	conditions *conditions
 
 	mu       sync.Mutex
 	channels map[string]*channelLimiter
@@ -56,6 +58,7 @@ type channelLimiter struct {
 	lastFailure, refusedFor atomic.Pointer[Error] // of calls, and what suspended the channel
 	suspendedAt             atomic.Int64          // ns since 1970
 	suspendedSince          atomic.Int64          // the same, but for when it began; 0 while the channel works
+	sends                   sendWindow
 }
 
 // Suspension says that a node holds back the calls of a channel because they kept failing.
@@ -132,6 +135,7 @@ func (t *limiter) ofChannel(ch *Channel) *channelLimiter {
 		return l
 	}
 	if l == nil || l.fingerprint != fingerprint(ch) {
+		t.conditions.endOutdated(ch.ID, ch)
 		if l != nil && l.isSuspended() {
 			t.logFor(ch).Info("channel was changed, its calls are not held back any more")
 		}
@@ -148,6 +152,7 @@ func (t *limiter) drop(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.channels, id)
+	t.conditions.drop(id)
 }
 
 // sweep forgets, once in sweepEvery, the channels that had no call since the last time. Callers hold mu.
@@ -160,7 +165,7 @@ func (t *limiter) sweep() {
 	}
 	t.swept = time.Now()
 	maps.DeleteFunc(t.channels, func(_ string, l *channelLimiter) bool {
-		idle := !l.used && l.running.Load() == 0 && !l.isSuspended()
+		idle := !l.used && l.running.Load() == 0 && !l.isSuspended() && !l.sends.isFailing()
 		l.used = false
 		return idle
 	})
@@ -185,6 +190,7 @@ func (t *limiter) newChannelLimiter(ch *Channel) *channelLimiter {
 			case gobreaker.StateClosed:
 				l.suspendedSince.Store(0)
 				log.Info("channel works again")
+				t.conditions.clear(l.channelID, codes.ConditionSendingSuspended)
 			case gobreaker.StateOpen:
 				now, cause := time.Now().UnixNano(), l.lastFailure.Load()
 				l.suspendedAt.Store(now)
@@ -193,6 +199,7 @@ func (t *limiter) newChannelLimiter(ch *Channel) *channelLimiter {
 					l.suspendedSince.Store(now)
 					log.WithFields(logrus.Fields{"kind": cause.Kind, "code": cause.Code}).
 						Warn(cut("channel suspended: "+l.suspended().Message, maxErrorText))
+					t.conditions.raise(l.subject(), codes.ConditionSendingSuspended, 0, l.suspended().Message)
 				}
 			case gobreaker.StateHalfOpen: // one call may try: that says nothing yet
 			}

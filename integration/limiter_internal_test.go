@@ -25,6 +25,7 @@ func TestLimiterForgetsChannelsWithoutCalls(t *testing.T) {
 		end, err := l.begin(busy)
 		require.NoError(t, err)
 		l.ofChannel(&Channel{ID: "suspended"}).suspendedSince.Store(1)
+		l.ofChannel(&Channel{ID: "failing"}).sends.level = 70
 		l.ofChannel(&Channel{ID: "idle"})
 		for range 2 { // a sweep forgets what was not used since the last one
 			<-time.After(sweepEvery)
@@ -32,7 +33,7 @@ func TestLimiterForgetsChannelsWithoutCalls(t *testing.T) {
 			l.ofChannel(&Channel{ID: time.Now().String()}) // a new channel begins the sweep
 		}
 		require.NotContains(t, l.channels, "idle")
-		for _, id := range []string{"busy", "suspended", "used"} {
+		for _, id := range []string{"busy", "suspended", "failing", "used"} {
 			require.Contains(t, l.channels, id)
 		}
 		end()

@@ -15,10 +15,20 @@ import (
 	"github.com/hiliosai/switchboard/integration"
 )
 
-// channels has several.
+// channels has several. Conditions look at them from goroutines of their own.
 type channels map[string]*integration.Channel
 
+var channelsLock sync.Mutex
+
+func (c channels) set(id string, ch *integration.Channel) {
+	channelsLock.Lock()
+	defer channelsLock.Unlock()
+	c[id] = ch
+}
+
 func (c channels) Channel(_ context.Context, id string) (*integration.Channel, error) {
+	channelsLock.Lock()
+	defer channelsLock.Unlock()
 	if ch, ok := c[id]; ok {
 		return ch, nil
 	}
@@ -176,7 +186,7 @@ func TestRefusedCredentialsSuspendChannelUntilItIsChanged(t *testing.T) {
 		changed := *r.channels["c1"]
 		changed.Credentials = maps.Clone(changed.Credentials)
 		changed.Credentials["token"] = "654321:another"
-		r.channels["c1"] = &changed
+		r.channels.set("c1", &changed)
 		require.NoError(t, r.send("c1", "ada", "3"))
 	})
 }

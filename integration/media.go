@@ -46,6 +46,7 @@ func (s *platformService) getMedia(ctx context.Context, req *action.Request) (an
 	ctx, done := s.holding(context.WithValue(ctx, mediaLimitKey{}, limit))
 	defer done()
 	file, err := fetcher.FetchMedia(ctx, id, ch)
+	s.conditions.called(ch, err)
 	if err != nil {
 		return nil, asError(err, FaultTransient, codes.MediaUnavailable)
 	}

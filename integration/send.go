@@ -276,6 +276,8 @@ func (s *platformService) withRetries(ctx context.Context, call *platformCall) (
 		return nil, 1, err
 	}
 	defer end()
+	err = errPanicked // until there is an outcome
+	defer func() { s.conditions.sent(channel, err) }()
 	ticket := s.limiter.throttle.NewTicket()
 	var open *Error // of an attempt that may have been carried out
 	for n := 1; ; n++ {

@@ -78,6 +78,7 @@ type Runtime struct {
 	// Dialect is how the cluster's Node services write the keys of a cache.
 	Dialect   cache.Dialect
 	Secrets   Secrets
+	NodeID    string
 	Namespace string // of reliable events: "hios" publishes hios.processing.message.received
 	// PlainEvents sends the events of SDK 0.1.4, integration.message.*, beside the reliable ones.
 	PlainEvents bool

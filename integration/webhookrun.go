@@ -265,6 +265,11 @@ func (r *webhookRun) giveUp(m *Message, cause error) error {
 	if err == nil {
 		r.s.metrics.DeadLettered()
 	}
+	if err == nil || isPermanent(err) {
+		r.s.conditions.raiseFor(
+			deadLettersQuiet, conditionOf{r.channel.ID, r.channel.TenantID, 0}, codes.ConditionDeadLetters,
+			"a message cannot be stored as it is: "+cause.Error())
+	}
 	if isPermanent(err) {
 		entry.WithError(err).Error("the dead letters do not take the message either: it is lost")
 	}

@@ -82,7 +82,7 @@ func (o *options) load() (*config.Config, *logrus.Logger, *redact.Secrets, error
 func Main(options ...Option) { os.Exit(cli.Main(collect(options).extensions)) }
 
 // Run runs a node until ctx ends, which is no error, or until it must not go on. It tunes the process as the command
-// does: see node.tuning in the configuration.
+// does: see node.tuning in the configuration. It tells systemd how the node is where NOTIFY_SOCKET is set.
 func Run(ctx context.Context, options ...Option) error {
 	o := collect(options)
 	c, log, secrets, err := o.load()

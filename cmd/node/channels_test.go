@@ -117,7 +117,7 @@ func TestChannelIsTestedByCommand(t *testing.T) {
 	require.Regexp(t, `(?m)^FAULT +health .*\n +→ replace the credentials$`, bad.stdout)
 
 	require.Contains(t, o.succeeds("", "update", "shop", "--status", "INACTIVE"), "updated")
-	off := o.does("", "test", "shop", "--json")
+	off := o.does("", "test", "shop", "--output", "json")
 	require.Equal(t, 1, off.exit)
 	require.Contains(t, off.stdout, `"fix": "set its status to ACTIVE"`)
 }

@@ -59,7 +59,7 @@ func TestDeadLettersAreManaged(t *testing.T) {
 	require.Regexp(t, `(?m)^SEQUENCE +AGE +EVENT +GROUP +TENANT +ERROR\n1 +\d+s +hios\.processing\.message\.received `+
 		`+mail +acme +database down$`, list)
 	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", "hios.processing.message.sent"), "0 dead letter(s)\n")
-	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", received, "--json"), `"messageId": "d1"`)
+	require.Contains(t, succeed(t, dir, "dlq", "list", "--event", received, "--output", "json"), `"messageId": "d1"`)
 
 	shown := succeed(t, dir, "dlq", "show", "1")
 	require.Contains(t, shown, `"n": 0`)
@@ -125,7 +125,7 @@ func TestEventsAreCountedAndReplayed(t *testing.T) {
 	var list []struct {
 		Count int `json:"count"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "events", "list", "--json")), &list))
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "events", "list", "--output", "json")), &list))
 	require.Equal(t, 6, list[0].Count)
 }
 
@@ -183,7 +183,7 @@ func TestGroupsAreShownByCommand(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `^EVENT +GROUP +PENDING +UNACKNOWLEDGED +REDELIVERED +LAST ACTIVE `+
 		`+MEMBERS\nhios\.processing\.message\.received +v1_mail +2 +0 +0 +none\n$`, succeed(t, dir, "events", "groups"))
-	require.Contains(t, succeed(t, dir, "events", "groups", received, "--json"), `"pending": 2`)
+	require.Contains(t, succeed(t, dir, "events", "groups", received, "--output", "json"), `"pending": 2`)
 	require.NotContains(t, succeed(t, dir, "events", "groups", "FAILED_MESSAGES"), "v1_mail")
 }
 
@@ -195,7 +195,7 @@ func TestEventsAreReplayedOrDroppedOnlyAfterConfirmation(t *testing.T) {
 			Name  string `json:"name"`
 			Count int    `json:"count"`
 		}
-		require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "events", "list", "--json")), &list))
+		require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "events", "list", "--output", "json")), &list))
 		var found []int
 		for _, c := range list {
 			if c.Name == received || c.Name == "FAILED_MESSAGES" {

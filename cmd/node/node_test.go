@@ -152,7 +152,10 @@ func TestRunSaysInOneLineWhatIsWrong(t *testing.T) {
 	})
 	t.Run("the version", func(t *testing.T) {
 		t.Parallel()
-		require.Regexp(t, `^switchboard \S+, go\S+, \w+/\w+\n$`, node(t, t.TempDir(), "version").stdout)
+		require.Regexp(
+			t, `^switchboard +\S+\ncommit +\S.*\ndate +\S.*\ngo +go\S+\nplatform +\w+/\w+\n$`,
+			node(t, t.TempDir(), "version").stdout,
+		)
 		require.NotEmpty(t, node(t, t.TempDir(), "--version").stdout)
 	})
 	t.Run("a missing file", func(t *testing.T) {
@@ -232,7 +235,7 @@ func TestChannelsApplySaysWhatIsWrong(t *testing.T) {
 				require.Contains(t, r.stderr, want)
 			}
 			require.NotContains(t, r.stderr, "canary", "values of credentials are not shown")
-			require.Contains(t, node(t, dir, "channels", "list", "--json").stdout, "[]", "nothing was applied")
+			require.Contains(t, node(t, dir, "channels", "list", "--output", "json").stdout, "[]", "nothing was applied")
 		})
 	}
 }
@@ -273,9 +276,12 @@ type running struct {
 	log     chan string // closed at its end
 }
 
-func start(t *testing.T, dir string) *running {
+// start runs a node in dir, with env beside the environment of the tests.
+func start(t *testing.T, dir string, env ...string) *running {
 	t.Helper()
-	return startCommand(t, dir, exec.CommandContext(t.Context(), binary, "run"))
+	cmd := exec.CommandContext(t.Context(), binary, "run")
+	cmd.Env = append(os.Environ(), env...)
+	return startCommand(t, dir, cmd)
 }
 
 // startCommand is start with a command that runs a node.

@@ -86,6 +86,8 @@ type View struct {
 	Suspended []Suspended `json:"suspended,omitempty"`
 	// Connections are those that nodes keep for the channel. They are set only in lists.
 	Connections []integration.Connection `json:"connections,omitempty"`
+	// Conditions are what nodes have found wrong with the channel. They are set only in lists.
+	Conditions []Condition `json:"conditions,omitempty"`
 }
 
 // Get returns one channel, masked.
@@ -111,6 +113,7 @@ func (m *Manager) List(ctx context.Context, q channelstore.Query) ([]*View, erro
 	for i, e := range entries {
 		views[i] = m.view(e.Channel)
 		views[i].Suspended, views[i].Connections = reports.Suspended[e.Channel.ID], reports.Connections[e.Channel.ID]
+		views[i].Conditions = reports.Conditions[e.Channel.ID]
 		if e.Err != nil {
 			views[i].Error = m.Secrets.Redact(e.Err.Error())
 		}
@@ -248,17 +251,18 @@ func (m *Manager) Test(ctx context.Context, id string) (*integration.Diagnosis, 
 		return nil, err // before the nodes are asked
 	}
 	reports := m.reports(ctx)
-	return m.test(ctx, id, reports.Suspended[id], reports.Connections[id])
+	return m.test(ctx, id, &View{
+		Suspended: reports.Suspended[id], Connections: reports.Connections[id], Conditions: reports.Conditions[id],
+	})
 }
 
 // TestListed is Test for a channel of [Manager.List], which has asked the nodes already.
 func (m *Manager) TestListed(ctx context.Context, v *View) (*integration.Diagnosis, error) {
-	return m.test(ctx, v.ID, v.Suspended, v.Connections)
+	return m.test(ctx, v.ID, v)
 }
 
-func (m *Manager) test(
-	ctx context.Context, id string, suspended []Suspended, connections []integration.Connection,
-) (*integration.Diagnosis, error) {
+// test asks the platform, and adds what the nodes have told of the channel.
+func (m *Manager) test(ctx context.Context, id string, told *View) (*integration.Diagnosis, error) {
 	ch, err := m.load(ctx, id)
 	if err != nil {
 		return nil, err
@@ -269,12 +273,17 @@ func (m *Manager) test(
 	}
 	diagnosis := integration.Diagnose(ctx, def, ch, m.Secrets)
 	var findings []integration.Finding
-	for _, s := range suspended {
+	for _, s := range told.Suspended {
 		findings = append(findings, s.finding())
 	}
-	for _, c := range connections {
+	for _, c := range told.Connections {
 		if c.State != integration.ConnectionReady {
 			findings = append(findings, connectionFinding(&c))
+		}
+	}
+	for _, c := range told.Conditions {
+		if !c.IsToldElsewhere() {
+			findings = append(findings, c.finding())
 		}
 	}
 	for _, finding := range findings {

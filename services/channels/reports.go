@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hiliosai/switchboard/action/codes"
 	"github.com/hiliosai/switchboard/integration"
 )
 
@@ -17,10 +18,22 @@ type Suspended struct {
 	integration.Suspension
 }
 
+// Condition says what a node has found wrong with a channel.
+type Condition struct {
+	NodeID string `json:"nodeID"`
+	integration.ChannelCondition
+}
+
+// IsToldElsewhere says whether a suspension or a connection tells the same.
+func (c *Condition) IsToldElsewhere() bool {
+	return c.Code == codes.ConditionSendingSuspended || c.Code == codes.ConditionReceivingStopped
+}
+
 // Reports is what the nodes tell of channels, by the channel's id. The zero value has nothing.
 type Reports struct {
 	Suspended   map[string][]Suspended
 	Connections map[string][]integration.Connection // in the order of their indexes
+	Conditions  map[string][]Condition              // in the order of their codes and nodes
 }
 
 // Add adds the answer of a node to i_healthCheck without a channel. It ignores an answer of another form, which other
@@ -28,8 +41,9 @@ type Reports struct {
 func (r *Reports) Add(nodeID string, health json.RawMessage) {
 	var answer struct {
 		Details struct {
-			Suspended   []integration.Suspension `json:"suspended"`
-			Connections []integration.Connection `json:"connections"`
+			Suspended   []integration.Suspension       `json:"suspended"`
+			Connections []integration.Connection       `json:"connections"`
+			Conditions  []integration.ChannelCondition `json:"conditions"`
 		} `json:"details"`
 	}
 	if json.Unmarshal(health, &answer) != nil {
@@ -37,6 +51,7 @@ func (r *Reports) Add(nodeID string, health json.RawMessage) {
 	}
 	if r.Suspended == nil {
 		r.Suspended, r.Connections = map[string][]Suspended{}, map[string][]integration.Connection{}
+		r.Conditions = map[string][]Condition{}
 	}
 	for _, one := range answer.Details.Suspended {
 		r.Suspended[one.ChannelID] = append(r.Suspended[one.ChannelID], Suspended{nodeID, one})
@@ -44,6 +59,17 @@ func (r *Reports) Add(nodeID string, health json.RawMessage) {
 	for _, one := range answer.Details.Connections {
 		r.addConnection(one)
 	}
+	for _, one := range answer.Details.Conditions {
+		r.addCondition(Condition{nodeID, one})
+	}
+}
+
+func (r *Reports) addCondition(c Condition) {
+	list := append(r.Conditions[c.ChannelID], c)
+	slices.SortFunc(list, func(a, b Condition) int {
+		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.NodeID, b.NodeID))
+	})
+	r.Conditions[c.ChannelID] = list
 }
 
 // addConnection adds a connection. Every node tells of those of all nodes; the one that knows the latest owner counts.
@@ -75,6 +101,16 @@ func (s *Suspended) finding() integration.Finding {
 		Message: fmt.Sprintf(
 			"node %s has suspended the channel since %s: %s", s.NodeID, time.UnixMilli(s.Since).UTC().Format(time.RFC3339),
 			s.Message,
+		),
+	}
+}
+
+// finding returns the condition as a finding of a test.
+func (c *Condition) finding() integration.Finding {
+	return integration.Finding{
+		Check: "condition", Fix: "see docs/alerts.md for " + c.Code,
+		Message: fmt.Sprintf(
+			"node %s says %s since %s: %s", c.NodeID, c.Code, time.UnixMilli(c.Since).UTC().Format(time.RFC3339), c.Message,
 		),
 	}
 }

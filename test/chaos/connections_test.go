@@ -304,7 +304,7 @@ func TestConnectionsShort(t *testing.T) {
 func (w *connectionWorld) owners(t *testing.T) map[string]string {
 	t.Helper()
 	list := exec.CommandContext(
-		t.Context(), filepath.Join(programs, "chaosnode"), "channels", "list", "--json", "--config", "apply.yaml",
+		t.Context(), filepath.Join(programs, "chaosnode"), "channels", "list", "--output", "json", "--config", "apply.yaml",
 	)
 	list.Dir = w.dir
 	out, err := list.Output()

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -41,29 +40,6 @@ import (
 	"github.com/hiliosai/switchboard/node/internal/listener"
 	"github.com/hiliosai/switchboard/services/channels"
 )
-
-// version is set by the linker; see the Makefile.
-var version string
-
-// Version is this build's version: the module's when it was installed by version, else the commit's.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "dev-" + s.Value[:12]
-		}
-	}
-	return "dev"
-}
 
 // Node is a running node. Its parts are started in the order of the fields and stopped in reverse.
 type Node struct {
@@ -232,7 +208,7 @@ func (n *Node) host(ctx context.Context, catalog *catalog, publisher *events.Pub
 		Cluster: n.link.Caller(), Channels: n.memo, Events: publisher, Consumer: consumer{publisher, n.nc, c.Node.Namespace},
 		Cache: n.cache, Claims: n.claims, Leases: n.leases,
 		OpenRedis: func(url string) (cache.Store, error) { return openRedis(c, url) }, Dialect: dialect(c), Secrets: secrets,
-		Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
+		NodeID: c.NodeID(), Namespace: c.Events.Namespace, PlainEvents: c.Events.Plain, AnyTenant: !c.Channels.TenantCheck,
 		TrustForwarded: c.Webhooks.TrustForwarded,
 		Metrics:        n.metrics,
 		PacketLimit:    n.packetLimit, MediaBytes: inflight.New(int64(c.Media.MaxMB) << 20),
@@ -374,7 +350,10 @@ func Run(
 	if c.Node.Tuning && n.embedded == nil {
 		defer tuneProcessors(available, processTime, n.log)()
 	}
-	err = n.serve(ctx, hangups)
+	systemd := notifier{n.log}
+	systemd.ready()
+	err = n.serve(ctx, hangups, systemd)
+	systemd.stopping()
 	n.Stop()
 	if err == nil {
 		n.log.Info("stopped")
@@ -383,12 +362,14 @@ func Run(
 }
 
 // serve returns when ctx ends, or with the error after which the node must not go on.
-func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal) error {
+func (n *Node) serve(ctx context.Context, hangups <-chan os.Signal, systemd notifier) error {
 	changed := n.watchConfig(ctx)
 	for {
 		select {
 		case <-hangups:
+			systemd.reloading()
 			n.reload(ctx, true)
+			systemd.ready()
 		case <-changed:
 			n.reload(ctx, false)
 		case <-ctx.Done():

@@ -140,10 +140,12 @@ func newDesk(publisher *events.Publisher, c *config.Config, secrets *redact.Secr
 	}
 }
 
-// eventNames are the events that integrations and the service channels publish, dead letters aside.
+// eventNames are the events that integrations and the service channels publish, dead letters aside. Streams of those
+// that not every node needs are made with their first event.
 func eventNames(namespace string) []string {
 	names := append(
 		integration.EventNames(namespace), integration.RegisteredEvent(namespace), integration.UnregisteredEvent(namespace),
+		integration.ChannelDegradedEvent(namespace), integration.ChannelRecoveredEvent(namespace),
 	)
 	return slices.DeleteFunc(names, func(name string) bool { return name == integration.DeadLetters })
 }

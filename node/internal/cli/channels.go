@@ -135,9 +135,9 @@ func (a *applyCommand) show(ctx context.Context, list *app.Channels, file []*int
 
 type listCommand struct {
 	configFlag
+	outputFlag
 	Tenant   string `help:"Only channels of this tenant." placeholder:"ID"`
 	Platform string `help:"Only channels of this platform." placeholder:"NAME"`
-	JSON     bool   `help:"Print JSON."`
 }
 
 func (l *listCommand) Run(
@@ -148,23 +148,22 @@ func (l *listCommand) Run(
 		if err != nil {
 			return err
 		}
-		if l.JSON {
-			return printJSON(os.Stdout, views)
-		}
-		return table(os.Stdout, func(row func(...string)) {
-			row("ID", "TENANT", "PLATFORM", "STATUS", "CREDENTIALS", "SETTINGS")
-			for _, v := range views {
-				credentials := app.Pairs(v.Credentials)
-				if v.Error != "" {
-					credentials = "! " + v.Error
+		return l.print(views, func() error {
+			return table(os.Stdout, func(row func(...string)) {
+				row("ID", "TENANT", "PLATFORM", "STATUS", "CREDENTIALS", "SETTINGS")
+				for _, v := range views {
+					credentials := app.Pairs(v.Credentials)
+					if v.Error != "" {
+						credentials = "! " + v.Error
+					}
+					row(v.ID, v.TenantID, v.Platform, status(v), credentials, app.Pairs(v.Settings))
 				}
-				row(v.ID, v.TenantID, v.Platform, status(v), credentials, app.Pairs(v.Settings))
-			}
+			})
 		})
 	})
 }
 
-// status is a channel's, with who keeps its connections and which nodes have suspended it.
+// status is a channel's, with who keeps its connections, which nodes have suspended it, and what else is wrong.
 func status(v *channels.View) string {
 	text := v.Status
 	for _, c := range v.Connections {
@@ -181,15 +180,25 @@ func status(v *channels.View) string {
 			text += ", " + name + " on " + c.Node + " " + c.State
 		}
 	}
-	if len(v.Suspended) == 0 {
-		return text
+	if len(v.Suspended) > 0 {
+		nodes := make([]string, len(v.Suspended))
+		for i, s := range v.Suspended {
+			nodes[i] = s.NodeID
+		}
+		slices.Sort(nodes)
+		text += ", suspended on " + strings.Join(nodes, ", ")
 	}
-	nodes := make([]string, len(v.Suspended))
-	for i, s := range v.Suspended {
-		nodes[i] = s.NodeID
+	for _, c := range v.Conditions {
+		if c.IsToldElsewhere() {
+			continue
+		}
+		text += ", degraded: " + c.Code
+		if c.Level > 0 {
+			text += fmt.Sprintf(" %d %%", c.Level)
+		}
+		return text // the first is enough for a line
 	}
-	slices.Sort(nodes)
-	return text + ", suspended on " + strings.Join(nodes, ", ")
+	return text
 }
 
 type getCommand struct {
@@ -335,8 +344,8 @@ func (r *removeCommand) Run(
 
 type testCommand struct {
 	configFlag
-	ID   string `arg:"" name:"id" help:"Channel id."`
-	JSON bool   `help:"Print JSON."`
+	outputFlag
+	ID string `arg:"" name:"id" help:"Channel id."`
 }
 
 func (t *testCommand) Run(
@@ -347,10 +356,8 @@ func (t *testCommand) Run(
 		if err != nil {
 			return err
 		}
-		if t.JSON {
-			err = printJSON(os.Stdout, diagnosis)
-		} else {
-			err = table(os.Stdout, func(row func(...string)) {
+		err = t.print(diagnosis, func() error {
+			return table(os.Stdout, func(row func(...string)) {
 				for _, f := range diagnosis.Findings {
 					mark := "ok"
 					if !f.OK {
@@ -362,7 +369,7 @@ func (t *testCommand) Run(
 					}
 				}
 			})
-		}
+		})
 		if err == nil && !diagnosis.OK {
 			err = fmt.Errorf("channel %s cannot work as it is", t.ID)
 		}

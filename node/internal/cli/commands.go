@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,10 +11,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -34,9 +33,14 @@ type commands struct {
 	Events   eventsCommand   `cmd:"" help:"Look at reliable events, and replay them."`
 	DLQ      dlqCommand      `cmd:"" name:"dlq" help:"Manage dead letters: events that their consumers gave up."`
 	Call     callCommand     `cmd:"" help:"Call any action of the cluster and print its result."`
+	Health   healthCommand   `cmd:"" help:"Say whether this machine's node is ready; the status is 1 where it is not."`
 	Services servicesCommand `cmd:"" help:"List the services of the cluster."`
 
 	NewPlatform newPlatformCommand `cmd:"" help:"Begin a platform: a package that passes the suite for texts."`
+
+	Completion completionCommand `cmd:"" help:"Print the script that completes commands in a shell."`
+	Complete   completeCommand   `cmd:"" hidden:"" help:"Print what a command line may go on with."`
+	Man        manCommand        `cmd:"" hidden:"" help:"Print the manual page."`
 
 	ShowVersion versionCommand `cmd:"" name:"version" help:"Print the version, and what it was built with."`
 
@@ -50,14 +54,7 @@ func Main(extensions app.Extensions) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once, whatever still runs
 
-	var c commands
-	parser, err := kong.New(&c,
-		kong.Name("switchboard"),
-		kong.Description("Switchboard: messaging integrations as a node of a Moleculer cluster."),
-		kong.Vars{"version": app.Version()},
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(logrus.New(), &redact.Secrets{}, extensions),
-	)
+	parser, err := newParser(&commands{}, extensions, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFailed
@@ -72,6 +69,24 @@ func Main(extensions app.Extensions) int {
 		return exitFailed
 	}
 	return 0
+}
+
+// newParser makes the parser of the command line. What commands need to run is bound to it.
+func newParser(c *commands, extensions app.Extensions, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(options,
+		kong.Name("switchboard"),
+		kong.Description("Switchboard: messaging integrations as a node of a Moleculer cluster."),
+		kong.Vars{"version": app.Version()},
+		kong.Bind(logrus.New(), &redact.Secrets{}, extensions),
+	)...)
+}
+
+// commandPath is a command's name with those of the commands it belongs to, such as channels list.
+func commandPath(command *kong.Node) string {
+	if command.Parent == nil || command.Parent.Type == kong.ApplicationNode {
+		return command.Name
+	}
+	return commandPath(command.Parent) + " " + command.Name
 }
 
 // The statuses that commands exit with, beside 0; docs/deployment.md lists them.
@@ -93,11 +108,19 @@ func nearest(err error) string {
 	return strings.Join(words, " ")
 }
 
-type versionCommand struct{}
+type versionCommand struct{ outputFlag }
 
-func (versionCommand) Run() error {
-	fmt.Printf("switchboard %s, %s, %s/%s\n", app.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+func (v versionCommand) Run() error {
+	build := app.ThisBuild()
+	return v.print(build, func() error {
+		return table(os.Stdout, func(row func(...string)) {
+			row("switchboard", build.Version)
+			row("commit", cmp.Or(build.Commit, "not known"))
+			row("date", cmp.Or(build.Date, "not known"))
+			row("go", build.Go)
+			row("platform", build.Platform)
+		})
+	})
 }
 
 // configFlag is the flag that every command has.
@@ -182,20 +205,19 @@ func described(err error) error {
 
 type servicesCommand struct {
 	configFlag
-	JSON bool `help:"Print JSON."`
+	outputFlag
 }
 
 func (s *servicesCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
 	return s.visit(ctx, 5*time.Second, log, secrets, func(ctx context.Context, client *app.Client) error {
 		list := client.Services(ctx)
-		if s.JSON {
-			return printJSON(os.Stdout, list)
-		}
-		return table(os.Stdout, func(row func(...string)) {
-			row("SERVICE", "NODE", "ACTIONS")
-			for _, svc := range list {
-				row(svc.FullName, svc.NodeID, strings.Join(svc.Actions, " "))
-			}
+		return s.print(list, func() error {
+			return table(os.Stdout, func(row func(...string)) {
+				row("SERVICE", "NODE", "ACTIONS")
+				for _, svc := range list {
+					row(svc.FullName, svc.NodeID, strings.Join(svc.Actions, " "))
+				}
+			})
 		})
 	})
 }
@@ -222,17 +244,4 @@ func (f configFlag) visit(
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return do(ctx, client)
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-func table(w io.Writer, fill func(row func(...string))) error {
-	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fill(func(cells ...string) { fmt.Fprintln(tw, strings.Join(cells, "\t")) })
-	return tw.Flush()
 }

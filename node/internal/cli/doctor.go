@@ -16,9 +16,9 @@ import (
 
 type doctorCommand struct {
 	configFlag
+	outputFlag
 	Channel string `arg:"" optional:"" help:"Channel id; without one all channels."`
 	URL     string `help:"Where platforms should call; with a slash at its end the gateway's URL." placeholder:"URL"`
-	Output  string `enum:"text,json" default:"text" help:"text or json." placeholder:"FORMAT"`
 }
 
 func (*doctorCommand) Help() string {

@@ -80,7 +80,7 @@ func (m moment) pointer() *time.Time {
 
 type listEventsCommand struct {
 	configFlag
-	JSON bool `help:"Print JSON."`
+	outputFlag
 }
 
 func (l *listEventsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
@@ -89,14 +89,13 @@ func (l *listEventsCommand) Run(ctx context.Context, log *logrus.Logger, secrets
 		if err != nil {
 			return err
 		}
-		if l.JSON {
-			return printJSON(os.Stdout, counts)
-		}
-		return table(os.Stdout, func(row func(...string)) {
-			row("EVENT", "COUNT", "OLDEST", "NEWEST")
-			for _, c := range counts {
-				row(c.Name, strconv.Itoa(c.Count), ago(c.Oldest), ago(c.Newest))
-			}
+		return l.print(counts, func() error {
+			return table(os.Stdout, func(row func(...string)) {
+				row("EVENT", "COUNT", "OLDEST", "NEWEST")
+				for _, c := range counts {
+					row(c.Name, strconv.Itoa(c.Count), ago(c.Oldest), ago(c.Newest))
+				}
+			})
 		})
 	})
 }
@@ -110,8 +109,8 @@ func ago(a *events.Age) string {
 
 type groupsCommand struct {
 	configFlag
+	outputFlag
 	Names []string `arg:"" optional:"" name:"name" help:"Events, such as hios.processing.message.received, or all."`
-	JSON  bool     `help:"Print JSON."`
 }
 
 func (g *groupsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
@@ -120,21 +119,20 @@ func (g *groupsCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 		if err != nil {
 			return err
 		}
-		if g.JSON {
-			return printJSON(os.Stdout, groups)
-		}
-		return table(os.Stdout, func(row func(...string)) {
-			row("EVENT", "GROUP", "PENDING", "UNACKNOWLEDGED", "REDELIVERED", "LAST ACTIVE", "MEMBERS")
-			for _, g := range groups {
-				members := "none"
-				if g.Members {
-					members = "connected"
+		return g.print(groups, func() error {
+			return table(os.Stdout, func(row func(...string)) {
+				row("EVENT", "GROUP", "PENDING", "UNACKNOWLEDGED", "REDELIVERED", "LAST ACTIVE", "MEMBERS")
+				for _, g := range groups {
+					members := "none"
+					if g.Members {
+						members = "connected"
+					}
+					row(
+						g.Event, g.Group, strconv.FormatUint(g.Pending, 10), strconv.Itoa(g.Unacknowledged), strconv.Itoa(g.Redelivered),
+						ago(g.LastActive), members,
+					)
 				}
-				row(
-					g.Event, g.Group, strconv.FormatUint(g.Pending, 10), strconv.Itoa(g.Unacknowledged), strconv.Itoa(g.Redelivered),
-					ago(g.LastActive), members,
-				)
-			}
+			})
 		})
 	})
 }
@@ -251,8 +249,8 @@ func (f deadFlags) choice() events.Filter { return events.Filter{Subject: f.Even
 
 type listDeadCommand struct {
 	deadFlags
-	Limit int  `default:"50" help:"At most so many; 0 is all."`
-	JSON  bool `help:"Print JSON."`
+	outputFlag
+	Limit int `default:"50" help:"At most so many; 0 is all."`
 }
 
 func (l *listDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *redact.Secrets) error {
@@ -263,29 +261,30 @@ func (l *listDeadCommand) Run(ctx context.Context, log *logrus.Logger, secrets *
 		if err != nil {
 			return err
 		}
-		if l.JSON {
-			return printJSON(os.Stdout, dead)
+		return l.print(dead, func() error { return printDead(dead) })
+	})
+}
+
+func printDead(dead *events.DeadLetters) error {
+	fmt.Printf("%d dead letter(s)\n", dead.Total.Count)
+	if dead.Total.Count == 0 {
+		return nil
+	}
+	err := table(os.Stdout, func(row func(...string)) {
+		row("EVENT", "GROUP", "COUNT", "OLDEST", "NEWEST")
+		for _, g := range dead.Groups {
+			row(g.Name, g.Group, strconv.Itoa(g.Count.Count), ago(g.Oldest), ago(g.Newest))
 		}
-		fmt.Printf("%d dead letter(s)\n", dead.Total.Count)
-		if dead.Total.Count == 0 {
-			return nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	return table(os.Stdout, func(row func(...string)) {
+		letterHead(row)
+		for _, v := range dead.Letters {
+			letterRow(row, v)
 		}
-		err = table(os.Stdout, func(row func(...string)) {
-			row("EVENT", "GROUP", "COUNT", "OLDEST", "NEWEST")
-			for _, g := range dead.Groups {
-				row(g.Name, g.Group, strconv.Itoa(g.Count.Count), ago(g.Oldest), ago(g.Newest))
-			}
-		})
-		if err != nil {
-			return err
-		}
-		fmt.Println()
-		return table(os.Stdout, func(row func(...string)) {
-			letterHead(row)
-			for _, v := range dead.Letters {
-				letterRow(row, v)
-			}
-		})
 	})
 }
 

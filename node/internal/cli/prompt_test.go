@@ -190,4 +190,15 @@ func TestChannelListNamesNodesThatSuspendedIt(t *testing.T) {
 	require.Equal(t, "ACTIVE", status(view))
 	view.Suspended = []channels.Suspended{{NodeID: "sb-2"}, {NodeID: "sb-1"}}
 	require.Equal(t, "ACTIVE, suspended on sb-1, sb-2", status(view))
+	view.Conditions = []channels.Condition{conditionOf("SENDING_SUSPENDED", 0)}
+	require.Equal(t, "ACTIVE, suspended on sb-1, sb-2", status(view), "one thing is told once")
+	view.Suspended = nil
+	view.Conditions = append(view.Conditions, conditionOf("SENDS_FAILING", 70), conditionOf("DEAD_LETTERS", 0))
+	require.Equal(t, "ACTIVE, degraded: SENDS_FAILING 70 %", status(view))
+}
+
+func conditionOf(code string, level int) channels.Condition {
+	return channels.Condition{NodeID: "sb-1", ChannelCondition: integration.ChannelCondition{
+		ChannelID: "shop", Condition: integration.Condition{Code: code, Level: level},
+	}}
 }

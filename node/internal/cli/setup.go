@@ -17,6 +17,7 @@ import (
 
 type setupCommand struct {
 	configFlag
+	outputFlag
 	ID       string `arg:"" name:"id" help:"Channel id."`
 	URL      string `help:"Where the platform calls; with a slash at its end the gateway's URL." placeholder:"URL"`
 	DryRun   bool   `help:"Show what would change, and change nothing."`
@@ -25,7 +26,6 @@ type setupCommand struct {
 	AppID    string `help:"Slack: the app's id, beside --app-token." placeholder:"ID"`
 	AppToken string `help:"Slack: an app configuration token, as file:PATH or env:NAME." placeholder:"TOKEN"`
 	Manifest bool   `help:"Print only the manifest, for you to paste at the platform."`
-	Output   string `enum:"text,json" default:"text" help:"text or json." placeholder:"FORMAT"`
 }
 
 func (*setupCommand) Help() string {

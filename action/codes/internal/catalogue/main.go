@@ -21,6 +21,7 @@ var sections = []struct{ name, heading string }{
 	{"sends", "| code | means | platforms |\n| --- | --- | --- |\n"},
 	{"webhooks", "| code | status | means | platforms send it again |\n| --- | --- | --- | --- |\n"},
 	{"node", "| code | status | means |\n| --- | --- | --- |\n"},
+	{"conditions", "| code | means | ends when |\n| --- | --- | --- |\n"},
 }
 
 func main() {
