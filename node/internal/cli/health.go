@@ -26,8 +26,8 @@ type healthCommand struct {
 }
 
 func (*healthCommand) Help() string {
-	return "It asks the node's own listener, http.listen. Without an address there it asks $node.health of the node " +
-		"that node.id names. It prints ready, or degraded: webhooks are received, something else does not work."
+	return "It asks the node's listener admin.listen, or else http.listen. Without an address there it asks $node.health " +
+		"of the node that node.id names. It prints ready, or degraded: webhooks are received, something else does not work."
 }
 
 // readiness is what a node answers.
@@ -43,6 +43,8 @@ func (h *healthCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 	}
 	var found readiness
 	switch {
+	case c.Admin.Listen != "":
+		found, err = askListener(ctx, c.Admin.Listen, h.Timeout)
 	case c.HTTP.Listen != "" && c.HTTP.Listen != listener.FromSystemd:
 		found, err = askListener(ctx, c.HTTP.Listen, h.Timeout)
 	case c.Node.ID != "":
@@ -51,7 +53,7 @@ func (h *healthCommand) Run(ctx context.Context, log *logrus.Logger, secrets *re
 			return err
 		})
 	default:
-		err = errors.New("there is no node to ask: set http.listen or node.id")
+		err = errors.New("there is no node to ask: set admin.listen, http.listen or node.id")
 	}
 	if err != nil {
 		return err
