@@ -83,8 +83,10 @@ func (c *container) succeeds(args ...string) string {
 
 func TestImageRunsAsNobodyOnAReadOnlyRoot(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root may mount and chroot; there is no other way to run the image without a container engine")
+	probe := t.TempDir()
+	try := exec.CommandContext(t.Context(), "unshare", "--mount", "mount", "--bind", probe, probe)
+	if out, err := try.CombinedOutput(); err != nil {
+		t.Skipf("the image runs in a chroot of its own, and nothing can be mounted here: %v\n%s", err, out)
 	}
 	root := build(t)
 	program, err := elf.Open(filepath.Join(root, "switchboard"))

@@ -283,8 +283,8 @@ func TestDevSaysWhoGetsTheUpdates(t *testing.T) {
 	out, notes := d.rest()
 	require.Empty(t, out)
 	require.Len(t, notes, 1)
-	require.Contains(t, notes[0], "channel dev cannot receive: telegram getUpdates: the bot's updates go to its webhook at "+
-		"gw.example.org, so polling gets none; delete the webhook with ")
+	require.Contains(t, notes[0], "channel dev cannot receive: telegram getUpdates: the bot's updates go to its "+
+		"webhook at gw.example.org, so polling gets none; delete the webhook with ")
 	require.NotContains(t, notes[0], "canary")
 	require.Error(t, d.cmd.Wait())
 	require.Equal(t, 1, d.cmd.ProcessState.ExitCode())

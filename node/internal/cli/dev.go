@@ -24,19 +24,21 @@ import (
 )
 
 type devCommand struct {
-	Platform    string            `arg:"" optional:"" help:"telegram, discord or slack: one that receives without webhooks."`
-	Credentials []string          `arg:"" name:"credential" optional:"" help:"Its credentials, in the order in which they are asked for."`
-	File        string            `short:"f" help:"Take channels from a channels.yaml instead." placeholder:"FILE"`
-	Set         map[string]string `help:"Fields; secrets as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
-	APIBase     string            `name:"api-base" help:"Root of the platform's API, if it is another one." placeholder:"URL"`
-	NoEcho      bool              `help:"Send no texts back."`
-	Output      string            `enum:"text,json" default:"text" help:"text or json: a line for each message." placeholder:"FORM"`
+	Platform    string   `arg:"" optional:"" help:"One that receives without webhooks: telegram, discord or slack."`
+	Credentials []string `arg:"" name:"credential" optional:"" help:"Its credentials, in the order of the questions."`
+
+	Set map[string]string `help:"Fields; secrets as file:PATH or env:NAME." placeholder:"FIELD=VALUE" mapsep:"none"`
+
+	File    string `short:"f" help:"Take channels from a channels.yaml instead." placeholder:"FILE"`
+	APIBase string `name:"api-base" help:"Root of the platform's API, if it is another one." placeholder:"URL"`
+	NoEcho  bool   `help:"Send no texts back."`
+	outputFlag
 }
 
 // Help is the end of --help.
 func (*devCommand) Help() string {
-	return `Runs a node with a NATS server and a channel store of its own, in a temporary folder that is removed at the end.
-Nothing else has to run, and no public URL is needed. Ctrl-C ends it.
+	return `Runs a node with a NATS server and a channel store of its own, in a temporary folder that is
+removed at the end. Nothing else has to run, and no public URL is needed. Ctrl-C ends it.
 
 Credentials that are not arguments are taken from --set, then from the environment. What is missing is asked for.
 Variables: TELEGRAM_TOKEN, DISCORD_BOT_TOKEN, DISCORD_APPLICATION_ID, SLACK_BOT_TOKEN, SLACK_APP_TOKEN.

@@ -19,24 +19,25 @@ import (
 
 // initCommand has a flag for each question. A flag that is nil or empty is asked for.
 type initCommand struct {
-	Dir       string            `default:"." help:"Folder to write config.yaml and channels.yaml into." placeholder:"DIR"`
-	Namespace string            `help:"Namespace of the Moleculer cluster." placeholder:"NAME"`
-	NATS      string            `name:"nats" help:"URL of the NATS server, or embedded." placeholder:"URL"`
-	NATSUser  *string           `name:"nats-user" help:"User at NATS, or nothing." placeholder:"NAME"`
-	Store     string            `help:"Where channels are kept: sqlite or postgres." placeholder:"STORE"`
-	Platforms []string          `name:"platform" help:"A platform. Give the flag once for each." placeholder:"NAME"`
-	Tenant    string            `help:"Tenant whose channels these are." placeholder:"ID"`
-	Listen    *string           `help:"Address for webhooks without a gateway, or nothing." placeholder:"HOST:PORT"`
-	Secrets   string            `help:"Where secrets are: file, in the files, or env, in environment variables." placeholder:"WHERE"`
-	Set       map[string]string `help:"nats.password, channels.dsn, or a platform's field; secrets as file:PATH or env:NAME." placeholder:"PLATFORM.FIELD=VALUE" mapsep:"none"`
-	Yes       bool              `short:"y" help:"Ask nothing: take the defaults."`
-	Force     bool              `help:"Overwrite files that are there."`
+	Dir       string   `default:"." help:"Folder to write config.yaml and channels.yaml into." placeholder:"DIR"`
+	Namespace string   `help:"Namespace of the Moleculer cluster." placeholder:"NAME"`
+	NATS      string   `name:"nats" help:"URL of the NATS server, or embedded." placeholder:"URL"`
+	NATSUser  *string  `name:"nats-user" help:"User at NATS, or nothing." placeholder:"NAME"`
+	Store     string   `help:"Where channels are kept: sqlite or postgres." placeholder:"STORE"`
+	Platforms []string `name:"platform" help:"A platform. Give the flag once for each." placeholder:"NAME"`
+	Tenant    string   `help:"Tenant whose channels these are." placeholder:"ID"`
+	Listen    *string  `help:"Address for webhooks without a gateway, or nothing." placeholder:"HOST:PORT"`
+	Yes       bool     `short:"y" help:"Ask nothing: take the defaults."`
+	Force     bool     `help:"Overwrite files that are there."`
+
+	Secrets string            `help:"Where secrets are: in the file, or in the env." placeholder:"WHERE"`
+	Set     map[string]string `help:"A value asked for; file:PATH or env:NAME." placeholder:"NAME=VALUE" mapsep:"none"`
 }
 
 // Help is the end of --help.
 func (*initCommand) Help() string {
-	return `Asks for the cluster, the store and the platforms' credentials, each with a default. What it writes is checked as a
-start of the node checks it; nothing is written that would be refused.
+	return `Asks for the cluster, the store and the platforms' credentials, each with a default. What it writes is checked
+as a start of the node checks it; nothing is written that would be refused.
 
 Examples:
   switchboard init                                       asks for everything
