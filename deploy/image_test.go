@@ -104,6 +104,7 @@ func TestImageRunsAsNobodyOnAReadOnlyRoot(t *testing.T) {
 	nats := testserver.NATS(t)
 	c := &container{T: t, root: root, env: []string{
 		"PATH=" + os.Getenv("PATH"), "NATS_URL=" + nats.ClientURL(), "NATS_PASSWORD=none", "LISTEN=" + listen,
+		"ADMIN_LISTEN=" + freeAddress(t),
 		"DATABASE_URL=" + testserver.Postgres(t), "REDIS_URL=" + testserver.Redis(t),
 		"CHANNELS_KEY=" + strings.TrimSpace(string(keys)),
 	}}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,9 +47,12 @@ func TestManifestsAreOfKubernetesTypesAndFitTogether(t *testing.T) {
 	require.Equal(t, secret.Name, container.EnvFrom[0].SecretRef.Name)
 	require.Equal(t, config.Name, pod.Volumes[0].ConfigMap.Name)
 	require.Equal(t, container.Ports[0].Name, service.Spec.Ports[0].TargetPort.StrVal)
-	for _, probe := range []*core.Probe{container.StartupProbe, container.LivenessProbe, container.ReadinessProbe} {
-		require.Equal(t, container.Ports[0].Name, probe.HTTPGet.Port.StrVal)
+	require.Equal(t, container.Ports[0].Name, container.StartupProbe.HTTPGet.Port.StrVal)
+	for _, probe := range []*core.Probe{container.LivenessProbe, container.ReadinessProbe} {
+		require.Equal(t, container.Ports[1].Name, probe.HTTPGet.Port.StrVal)
 	}
+	require.Equal(t, strconv.Itoa(int(container.Ports[1].ContainerPort)),
+		deployment.Spec.Template.Annotations["prometheus.io/port"])
 	require.Equal(t, "/-/ready", container.ReadinessProbe.HTTPGet.Path)
 
 	rolling := deployment.Spec.Strategy.RollingUpdate

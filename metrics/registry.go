@@ -1,6 +1,6 @@
 // Package metrics counts what a node does. A [Registry] belongs to one node and is read in two forms: that of
-// Prometheus ([Registry.Handler]) and that of Moleculer's $node.metrics ([Registry.List]). Families and labels that Node brokers
-// have, too, have the same names, so that one dashboard shows both.
+// Prometheus ([Registry.Handler]) and that of Moleculer's $node.metrics ([Registry.List]). Families and labels that
+// Node brokers have, too, have the same names, so that one dashboard shows both.
 //
 // What counts belongs to the rooms: each gets its own part of the registry, such as [Cluster], with methods for what
 // happens there. A nil part counts nothing.

@@ -29,7 +29,7 @@ func TestHealthCommandAsksTheNodeOfThisMachine(t *testing.T) {
 		require.Equal(t, result{"ready\n", "", 0}, node(t, dir, "health", "--config", file), file)
 	}
 	for file, fault := range map[string]string{
-		"other.yaml": `there is no node "two"; there are: one`, "nobody.yaml": "set http.listen or node.id",
+		"other.yaml": `there is no node "two"; there are: one`, "nobody.yaml": "set admin.listen, http.listen or node.id",
 	} {
 		none := node(t, dir, "health", "--config", file)
 		require.Equal(t, 1, none.exit)
