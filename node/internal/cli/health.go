@@ -27,7 +27,8 @@ type healthCommand struct {
 
 func (*healthCommand) Help() string {
 	return "It asks the node's listener admin.listen, or else http.listen. Without an address there it asks " +
-		"$node.health of the node that node.id names. It prints ready, or degraded: webhooks are received, something else does not work."
+		"$node.health of the node that node.id names. It prints ready, or degraded: webhooks are received, something " +
+		"else does not work."
 }
 
 // readiness is what a node answers.
