@@ -259,6 +259,11 @@ func (c *conditions) tell(of conditionOf, told Condition, holds bool) {
 	default:
 		log.Info("channel recovered")
 	}
+	if holds {
+		c.s.metrics.Degraded(told.Code)
+	} else {
+		c.s.metrics.Recovered(told.Code)
+	}
 	if told.Code == codes.ConditionReceivingStopped {
 		c.share(of.channelID, told.Since, holds)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hiliosai/switchboard/integration"
+	"github.com/hiliosai/switchboard/metrics"
 )
 
 // told are the events of conditions that were handed over, such as "degraded SENDS_FAILING 50".
@@ -71,7 +74,8 @@ func TestConditionIsToldOnceItLastsAndOnceItIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failure := refusedToken()
 		r := newSick(t, &failure)
-		r.runtime.NodeID, r.runtime.Now = "node-1", nil
+		registry := metrics.New(metrics.Options{Namespace: "hios", NodeID: "node-1"})
+		r.runtime.NodeID, r.runtime.Now, r.runtime.Metrics = "node-1", nil, registry
 		r.service = r.define()
 		send := func() { _ = r.send("c1", "ada", "hi") }
 
@@ -137,6 +141,13 @@ func TestConditionIsToldOnceItLastsAndOnceItIsGone(t *testing.T) {
 			"timestamp": float64(began.Add(10 * time.Second).UnixMilli()),
 		}, payload)
 		require.NotContains(t, r.logs.String()+toJSON(t, events), token)
+
+		page := httptest.NewRecorder()
+		registry.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		for _, change := range []string{"degraded", "recovered"} {
+			require.Contains(t, page.Body.String(), `switchboard_channel_conditions_total{change="`+change+
+				`",code="CREDENTIALS_REFUSED",namespace="hios",nodeID="node-1",platform="parrot"} 1`)
+		}
 	})
 }
 

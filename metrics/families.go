@@ -167,6 +167,8 @@ var (
 		"Time that calls of platforms waited for their turn and the rate of their channel", "platform")
 	deadLetters = family("switchboard.dead.letters.total", Counter, "",
 		"Received messages that went to the dead letters", "platform")
+	conditions = family("switchboard.channel.conditions.total", Counter, "",
+		"Conditions of channels that began (`degraded`) or ended (`recovered`)", "platform", "code", "change")
 	claimed = family("switchboard.claims.total", Counter, "",
 		"Keys that were claimed: `mine`, `held`, `done`, `abandoned`, `unknown`", "platform", "state")
 	// Suspended and those after it are read when they are asked for.

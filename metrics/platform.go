@@ -32,6 +32,7 @@ type Platform struct {
 	sendTime    prometheus.Observer
 	dead        prometheus.Counter
 	claims      func(state string) prometheus.Counter
+	conditions  func(code, change string) prometheus.Counter
 }
 
 // Channel counts for one channel or, without Options.Channels, for all of the platform. Nil counts nothing.
@@ -46,12 +47,15 @@ type Channel struct {
 func newPlatforms(r *Registry) func(name string) *Platform {
 	hooks, received, sent, waited := r.counter(webhooks), r.counter(messages), r.counter(sends), r.counter(throttled)
 	hookTime, sendTook := r.histogram(webhookTime), r.histogram(sendTime)
-	dead, claims := r.counter(deadLetters), r.counter(claimed)
+	dead, claims, changes := r.counter(deadLetters), r.counter(claimed), r.counter(conditions)
 	return func(name string) *Platform {
 		p := &Platform{
 			webhookTime: hookTime.WithLabelValues(name), sendTime: sendTook.WithLabelValues(name),
 			dead:   dead.WithLabelValues(name),
 			claims: func(state string) prometheus.Counter { return claims.WithLabelValues(name, state) },
+			conditions: func(code, change string) prometheus.Counter {
+				return changes.WithLabelValues(name, code, change)
+			},
 		}
 		newChannel := func(labels ...string) *Channel { // no label or that of the channel
 			with := func(values ...string) []string { return append(append([]string{name}, values...), labels...) }
@@ -135,6 +139,18 @@ func (c *Channel) Throttled(wait time.Duration) {
 func (p *Platform) DeadLettered() {
 	if p != nil {
 		p.dead.Inc()
+	}
+}
+
+// Degraded counts a condition of a channel that began, and Recovered one that ended. code is its code.
+func (p *Platform) Degraded(code string) { p.changed(code, "degraded") }
+
+// Recovered counts a condition that ended, see Degraded.
+func (p *Platform) Recovered(code string) { p.changed(code, "recovered") }
+
+func (p *Platform) changed(code, change string) {
+	if p != nil {
+		p.conditions(code, change).Inc()
 	}
 }
 

@@ -88,6 +88,8 @@ func TestNothingIsCountedWithoutARegistry(t *testing.T) {
 	p := r.Platform("telegram")
 	p.DeadLettered()
 	p.Claimed("mine")
+	p.Degraded("x")
+	p.Recovered("x")
 	p.Channel("c").Webhook(time.Now(), Stored)
 	p.Channel("c").Messages(Stored, 1)
 	p.Channel("c").Sent(time.Now(), "sent", "")
