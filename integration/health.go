@@ -37,6 +37,16 @@ func (s *platformService) healthCheck(ctx context.Context, req *action.Request) 
 	return s.withDatasources(ctx, health), nil
 }
 
+// copied returns a copy with details of its own: a platform may hand out the same health again.
+func (h *Health) copied() *Health {
+	c := *h
+	c.Details = maps.Clone(h.Details)
+	if c.Details == nil {
+		c.Details = map[string]any{}
+	}
+	return &c
+}
+
 // withSuspension adds that this node holds the channel's calls back: whatever the platform says, nothing is sent.
 func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
 	suspension := s.limiter.suspensionOf(ch)
@@ -44,13 +54,10 @@ func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
 		return health
 	}
 	suspension.Message = s.cleaner(nil).text(suspension.Message)
-	h := *health
-	h.Status, h.Message, h.Details = HealthUnhealthy, suspension.Message, maps.Clone(health.Details)
-	if h.Details == nil {
-		h.Details = map[string]any{}
-	}
+	h := health.copied()
+	h.Fail(suspension.Message)
 	h.Details["suspended"] = suspension
-	return &h
+	return h
 }
 
 // withSuspensions adds which channels' calls this node holds back, of those that the caller may use. The service itself
@@ -58,8 +65,7 @@ func (s *platformService) withSuspension(ch *Channel, health *Health) *Health {
 func (s *platformService) withSuspensions(ctx context.Context, req *action.Request, health *Health) *Health {
 	list := s.limiter.suspensions(func(tenantID string) bool { return !s.isForeign(req, tenantID) })
 	list = slices.DeleteFunc(list, func(suspended Suspension) bool {
-		_, err := s.def.Channels.Channel(ctx, suspended.ChannelID)
-		removed := errors.Is(err, ErrChannelNotFound)
+		removed := s.isRemoved(ctx, suspended.ChannelID)
 		if removed {
 			s.limiter.drop(suspended.ChannelID)
 		}
@@ -71,9 +77,14 @@ func (s *platformService) withSuspensions(ctx context.Context, req *action.Reque
 	for i := range list {
 		list[i].Message = s.cleaner(nil).text(list[i].Message)
 	}
-	h := *health
-	h.Details = map[string]any{"suspended": list}
-	return &h
+	h := health.copied()
+	h.Details["suspended"] = list
+	return h
+}
+
+func (s *platformService) isRemoved(ctx context.Context, channelID string) bool {
+	_, err := s.def.Channels.Channel(ctx, channelID)
+	return errors.Is(err, ErrChannelNotFound)
 }
 
 // withConditionsOf adds what is wrong with a channel for this node. A channel with a condition is not healthy.
@@ -82,20 +93,16 @@ func (s *platformService) withConditionsOf(ch *Channel, health *Health) *Health 
 	if len(list) == 0 {
 		return health
 	}
-	h := *health
-	h.Details = maps.Clone(health.Details)
-	if h.Details == nil {
-		h.Details = map[string]any{}
-	}
+	h := health.copied()
 	if h.Status == HealthHealthy {
-		h.Status, h.Message = HealthDegraded, list[0].Code+": "+list[0].Message
+		h.Degrade(list[0].Code + ": " + list[0].Message)
 	}
 	told := make([]Condition, len(list))
 	for i := range list {
 		told[i] = list[i].Condition
 	}
 	h.Details["conditions"] = told
-	return &h
+	return h
 }
 
 // withConditions adds which channels have conditions on this node, of those that the caller may use. The service itself
@@ -103,8 +110,7 @@ func (s *platformService) withConditionsOf(ch *Channel, health *Health) *Health 
 func (s *platformService) withConditions(ctx context.Context, req *action.Request, health *Health) *Health {
 	list := s.conditions.list(func(_, tenantID string) bool { return !s.isForeign(req, tenantID) })
 	list = slices.DeleteFunc(list, func(one ChannelCondition) bool {
-		_, err := s.def.Channels.Channel(ctx, one.ChannelID)
-		removed := errors.Is(err, ErrChannelNotFound)
+		removed := s.isRemoved(ctx, one.ChannelID)
 		if removed {
 			s.conditions.drop(one.ChannelID)
 		}
@@ -113,13 +119,9 @@ func (s *platformService) withConditions(ctx context.Context, req *action.Reques
 	if len(list) == 0 {
 		return health
 	}
-	h := *health
-	h.Details = maps.Clone(health.Details)
-	if h.Details == nil {
-		h.Details = map[string]any{}
-	}
+	h := health.copied()
 	h.Details["conditions"] = list[:min(len(list), maxListed)]
-	return &h
+	return h
 }
 
 // maxListed bounds the connections, and the conditions, that one answer lists.
@@ -134,11 +136,7 @@ func (s *platformService) withConnections(req *action.Request, id string, health
 	if len(list) == 0 {
 		return health
 	}
-	h := *health
-	h.Details = maps.Clone(health.Details)
-	if h.Details == nil {
-		h.Details = map[string]any{}
-	}
+	h := health.copied()
 	ready := 0
 	for i := range list {
 		c := &list[i]
@@ -147,9 +145,9 @@ func (s *platformService) withConnections(req *action.Request, id string, health
 			ready++
 		case id == "" || h.Status == HealthUnhealthy:
 		case c.State == ConnectionRefused:
-			h.Status, h.Message = HealthUnhealthy, c.Message
+			h.Fail(c.Message)
 		default:
-			h.Status, h.Message = HealthDegraded, cmp.Or(c.Message, "a connection is not ready yet")
+			h.Degrade(cmp.Or(c.Message, "a connection is not ready yet"))
 		}
 	}
 	h.Details["connectionsReady"], h.Details["connectionsTotal"] = ready, len(list)
@@ -157,7 +155,7 @@ func (s *platformService) withConnections(req *action.Request, id string, health
 		return cmp.Compare(isReady(a), isReady(b))
 	})
 	h.Details["connections"] = list[:min(len(list), maxListed)]
-	return &h
+	return h
 }
 
 // countConnections implements [Service.Connections].
