@@ -92,6 +92,12 @@ func (c *catalog) names() []string {
 
 // check refuses a configuration that asks for what is not there, or whose keys cannot be used. It asks no server.
 func (c *catalog) check(conf *config.Config) error {
+	_, err := channelKeys(conf)
+	return errors.Join(c.checkServices(conf), err)
+}
+
+// checkServices refuses a configuration that asks for what is not there.
+func (c *catalog) checkServices(conf *config.Config) error {
 	var faults []error
 	for i, name := range conf.Services {
 		if !slices.Contains(c.names(), name) {
@@ -112,9 +118,6 @@ func (c *catalog) check(conf *config.Config) error {
 				conf.Channels.Action, channelsService,
 			),
 		)
-	}
-	if _, err := channelKeys(conf); err != nil {
-		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

@@ -131,7 +131,7 @@ func (e *examiner) configured() bool {
 	defer client.Close()
 	catalog, err := newCatalog(e.extensions, client)
 	if err == nil {
-		err = catalog.check(c)
+		err = catalog.checkServices(c)
 	}
 	if _, guard := newGuard(c); err == nil {
 		err = guard
