@@ -23,7 +23,7 @@ func (b *harness) told() []string {
 	b.events.mu.Lock()
 	defer b.events.mu.Unlock()
 	list := []string{}
-	for _, e := range b.events.events {
+	for _, e := range b.events.conditions {
 		word, ok := strings.CutPrefix(e.Name, "hios.processing.channel.")
 		if !ok {
 			continue
@@ -126,12 +126,7 @@ func TestConditionIsToldOnceItLastsAndOnceItIsGone(t *testing.T) {
 		require.Equal(t, integration.HealthHealthy, r.health(r.service, "c1", "").Status)
 
 		synctest.Wait()
-		var events []event
-		for _, e := range r.events.events {
-			if strings.Contains(e.Name, ".channel.") {
-				events = append(events, e)
-			}
-		}
+		events := r.events.conditions
 		require.NotEqual(t, events[0].ID, events[1].ID)
 		var payload object
 		require.NoError(t, json.Unmarshal(events[0].Payload, &payload))
@@ -313,7 +308,7 @@ func TestUnpublishedConditionGoesWithTheNext(t *testing.T) {
 		_ = r.send("c2", "ada", "hi")
 		elapse(11 * time.Second)
 		require.Equal(t, 1, strings.Count(r.logs.String(), "could not be published, it goes with the next one"))
-		r.events.fail, r.events.events = nil, nil
+		r.events.fail, r.events.conditions = nil, nil
 		failure = nil
 		require.NoError(t, r.send("c1", "ada", "hi"))
 		elapse(31 * time.Second)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -325,7 +326,9 @@ type publisher struct {
 	mu     sync.Mutex
 	events []event
 	steps  []string
-	fail   func(event) error
+	// conditions are the events of channels' conditions. They come by themselves, while others are looked at.
+	conditions []event
+	fail       func(event) error
 	// duplicate is whether the stream holds all that it is given already.
 	duplicate bool
 	// held keeps all acks back until it is closed; nil is none.
@@ -340,6 +343,17 @@ func (p *publisher) Publish(ctx context.Context, published order.Event, onAck fu
 		return
 	}
 	e := event{published.Name, published.MsgID, published.Header, published.Payload}
+	if strings.Contains(e.Name, ".processing.channel.") {
+		p.mu.Lock()
+		p.conditions = append(p.conditions, e)
+		p.mu.Unlock()
+		var err error
+		if p.fail != nil {
+			err = p.fail(e)
+		}
+		onAck(false, err)
+		return
+	}
 	p.step("publish "+e.ID, &e)
 	if p.held != nil {
 		go func() {

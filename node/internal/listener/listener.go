@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +84,7 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 	}
 	log := opts.Log
 	l := &Listener{
-		socket: socket, caller: opts.Caller, channel: opts.Channel, services: opts.Services,
+		socket: &onceClosed{Listener: socket}, caller: opts.Caller, channel: opts.Channel, services: opts.Services,
 		bodies: newBodies(opts.MaxBodies), log: log,
 	}
 	mux := http.NewServeMux()
@@ -117,7 +118,7 @@ func Start(ctx context.Context, opts Options) (*Listener, error) {
 		ErrorLog:          stdlog.New(debugWriter{log}, "", 0),
 	}
 	go func() {
-		if err := l.server.Serve(socket); !l.stopping.Load() {
+		if err := l.server.Serve(l.socket); !l.stopping.Load() {
 			log.WithError(err).Error("the webhook listener ended")
 		}
 	}()
@@ -139,6 +140,19 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("expects one socket from systemd, found %d", len(handedOver))
 	}
 	return handedOver[0], nil
+}
+
+// onceClosed is a socket that Stop closes, and after it the server.
+type onceClosed struct {
+	net.Listener
+	once sync.Once
+	err  error
+}
+
+// Close implements [net.Listener]. It returns the same error each time.
+func (c *onceClosed) Close() error {
+	c.once.Do(func() { c.err = c.Listener.Close() })
+	return c.err
 }
 
 // debugWriter takes in what net/http has to say of its clients' connections.
