@@ -113,9 +113,12 @@ func New(api API) *Server {
 // Start starts a server on a free port of the loopback interface. Close it after use.
 func Start(api API) *Server {
 	s := New(api)
-	s.http = httptest.NewServer(s)
+	s.Listen()
 	return s
 }
+
+// Listen starts a server that [New] has made, as [Start] does. What the server's routes use must be ready.
+func (s *Server) Listen() { s.http = httptest.NewServer(s) }
 
 // URL is the root of a server that was started.
 func (s *Server) URL() string { return s.http.URL }

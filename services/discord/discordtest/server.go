@@ -89,7 +89,7 @@ func New(app App) *Server {
 // NewServer starts a server for an app. Close it after use.
 func NewServer(app App) *Server {
 	s := New(app)
-	s.Server = fakeapi.Start(s.api())
+	s.Listen()
 	return s
 }
 

@@ -45,7 +45,7 @@ type Response = fakeapi.Answer
 // NewServer starts a server for the app with this token. Close it after use.
 func NewServer(token string) *Server {
 	s := New(token)
-	s.Server = fakeapi.Start(s.api())
+	s.Listen()
 	return s
 }
 

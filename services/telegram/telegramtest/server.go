@@ -50,7 +50,7 @@ const Download = "file"
 // NewServer starts a server for the bot with this token. The caller closes it.
 func NewServer(token string) *Server {
 	s := New(token)
-	s.Server = fakeapi.Start(s.api())
+	s.Listen()
 	return s
 }
 
