@@ -104,6 +104,18 @@ func (c *connected) node(id string) (service *integration.Service, stop func()) 
 	}
 }
 
+// countOpen counts the connections that are open, each until its channel or its node ends it.
+func (c *connected) countOpen() *int {
+	open := 0
+	c.listener.receive = func(ctx context.Context, _ *integration.Session) error {
+		open++
+		<-ctx.Done()
+		open--
+		return nil
+	}
+	return &open
+}
+
 func (c *connected) stored() []string {
 	c.events.mu.Lock()
 	defer c.events.mu.Unlock()
@@ -317,22 +329,16 @@ func TestConnectionThatEndsAtOnceIsOpenedAgainCalmly(t *testing.T) {
 func TestConnectionOfRemovedChannelIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
-		open := 0
-		c.listener.receive = func(ctx context.Context, _ *integration.Session) error {
-			open++
-			<-ctx.Done()
-			open--
-			return nil
-		}
+		open := c.countOpen()
 		_, stop := c.node("n1")
 		elapse(5 * time.Second)
-		require.Equal(t, 1, open)
+		require.Equal(t, 1, *open)
 		off := *c.store.channel
 		off.Status = integration.ChannelInactive
 		c.store.set(&off, nil)
 		c.store.changed("c1")
 		elapse(time.Second)
-		require.Equal(t, 0, open, "a change takes effect within a second")
+		require.Equal(t, 0, *open, "a change takes effect within a second")
 		stop()
 	})
 }
@@ -490,13 +496,7 @@ func TestConnectionThatEndsGivesItsRoomBack(t *testing.T) {
 func TestConnectionsReadOnlyTheChannelThatChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnected(t)
-		open := 0
-		c.listener.receive = func(ctx context.Context, _ *integration.Session) error {
-			open++
-			<-ctx.Done()
-			open--
-			return nil
-		}
+		open := c.countOpen()
 		_, stop := c.node("n1")
 		elapse(5 * time.Second)
 		on, off := c.store.channel, *c.store.channel
@@ -505,11 +505,11 @@ func TestConnectionsReadOnlyTheChannelThatChanged(t *testing.T) {
 			c.store.set(&off, nil)
 			c.store.changed("c1")
 			elapse(time.Second)
-			require.Equal(t, 0, open)
+			require.Equal(t, 0, *open)
 			c.store.set(on, nil)
 			c.store.changed("c1")
 			elapse(time.Second)
-			require.Equal(t, 1, open)
+			require.Equal(t, 1, *open)
 		}
 		require.Equal(t, 1, c.store.lists)
 
@@ -519,10 +519,10 @@ func TestConnectionsReadOnlyTheChannelThatChanged(t *testing.T) {
 		c.store.set(on, errors.New("the database is away"))
 		c.store.changed("")
 		elapse(time.Second)
-		require.Equal(t, 1, open, "what is known goes on")
+		require.Equal(t, 1, *open, "what is known goes on")
 		c.store.set(&off, nil) // of which nobody tells
 		elapse(10 * time.Second)
-		require.Equal(t, 0, open, "a read that failed is soon tried again")
+		require.Equal(t, 0, *open, "a read that failed is soon tried again")
 		elapse(10 * time.Minute)
 		require.LessOrEqual(t, c.store.lists, 7)
 		stop()

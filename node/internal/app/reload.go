@@ -92,8 +92,10 @@ func (n *Node) apply(ctx context.Context, live []string, next *config.Config) er
 		}
 		n.memo.InvalidateAll()
 	}
-	n.guard.Become(guard)
-	n.client.Close() // the connections that wait may lead where they may not any more
+	if slices.Contains(live, liveAllow) || slices.Contains(live, livePrivate) {
+		n.guard.Become(guard)
+		n.client.Close() // the connections that wait may lead where they may not any more
+	}
 	setLog(n.log.Logger, next.Log)
 	now := *n.applied
 	now.Log, now.Egress, now.Media.AllowPrivate = next.Log, next.Egress, next.Media.AllowPrivate
